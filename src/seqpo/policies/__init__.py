@@ -1,0 +1,1 @@
+"""Who acts: a causal language model, or a small network for control."""

@@ -1,0 +1,91 @@
+"""Causal language models from scratch, or from any Transformers folder or id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+
+Family = Literal["qwen2", "qwen3", "llama"]
+_CONFIGS = {"qwen2": Qwen2Config, "qwen3": Qwen3Config, "llama": LlamaConfig}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The language model.
+
+    Attributes:
+        path: a Transformers folder or id to begin from; empty for a model from scratch, of the shape below.
+        family: architecture, rotary positions in each.
+        width: of the hidden states.
+        layers: number of them.
+        heads: attention heads.
+        kv_heads: heads of keys and values.
+        ffn: inner width of the feed-forward layers.
+        positions: longest context, in tokens.
+    """
+
+    path: str = ""
+    family: Family = "qwen2"
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+    kv_heads: int = 4
+    ffn: int = 384
+    positions: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.family not in get_args(Family):
+            raise ValueError(f"unknown model family {self.family!r}: choose one of {', '.join(get_args(Family))}")
+        if self.width % self.heads or self.heads % self.kv_heads:
+            raise ValueError("width must be a multiple of heads, and heads of kv_heads")
+
+
+def new_model(config: ModelConfig, vocabulary: int, stop: int, seed: int) -> PreTrainedModel:
+    """Make a model with random weights, a tied output layer and float32 parameters.
+
+    Args:
+        config: its shape.
+        vocabulary: number of tokens.
+        stop: end-of-turn token, which also pads.
+        seed: of the weights.
+    """
+    shape = _CONFIGS[config.family](
+        vocab_size=vocabulary,
+        hidden_size=config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads,
+        head_dim=config.width // config.heads,
+        intermediate_size=config.ffn,
+        max_position_embeddings=config.positions,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=stop,
+        pad_token_id=stop,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(shape)
+    return model
+
+
+def load_model(path: str | Path) -> PreTrainedModel:
+    """Load weights in float32 from a Transformers folder or id, safetensors only.
+
+    Raises:
+        ValueError: nothing there, or not a causal LM.
+    """
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            str(path), dtype=torch.float32, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{path}: no causal language model could be loaded from there ({error}); "
+            "give a folder with config.json and model.safetensors, or the id of one"
+        ) from error
+    return model

@@ -1,0 +1,111 @@
+"""Sums and means over the turns, episodes and groups of a packed batch.
+
+Action tokens lie end to end, without padding. Three levels of *units* partition them: a unit is a single
+token, a turn, or a whole episode ("sequence"). Everything here is a gather or an `index_add`, so it is
+differentiable, independent of the packing order and free of host synchronisation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Level = Literal["token", "turn", "sequence"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a whole optimizer step holds over all micro-batches and processes: the denominators of a loss."""
+
+    episodes: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Which turn, episode and group each of N action tokens belongs to.
+
+    Attributes:
+        turn: `[N]` index of the turn of each token, non-decreasing; every turn has a token or more.
+        episode: `[turns]` index of the episode of each turn, non-decreasing.
+        group: `[episodes]` index of the group of each episode, in any order.
+        groups: number of groups.
+    """
+
+    turn: Tensor
+    episode: Tensor
+    group: Tensor
+    groups: int
+
+    @property
+    def tokens(self) -> int:
+        """Number of action tokens N."""
+        return self.turn.numel()
+
+    @property
+    def turns(self) -> int:
+        """Number of turns."""
+        return self.episode.numel()
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes."""
+        return self.group.numel()
+
+    @property
+    def totals(self) -> Totals:
+        """The denominators of a step that consists of this batch alone."""
+        return Totals(episodes=self.episodes, tokens=self.tokens)
+
+    @cached_property
+    def token_episode(self) -> Tensor:
+        """`[N]` index of the episode of each token."""
+        return self.episode[self.turn]
+
+    def units(self, level: Level) -> int:
+        """Number of units at a level."""
+        return {"token": self.tokens, "turn": self.turns, "sequence": self.episodes}[level]
+
+    def unit_episode(self, level: Level) -> Tensor:
+        """`[units]` index of the episode of each unit."""
+        if level == "token":
+            return self.token_episode
+        if level == "turn":
+            return self.episode
+        return torch.arange(self.episodes, device=self.group.device)
+
+    def sum(self, values: Tensor, level: Level) -> Tensor:
+        """Sum token values `[N]` over each unit: `[units]`."""
+        if level == "token":
+            return values
+        index = self.turn if level == "turn" else self.token_episode
+        return add_by(values, index, self.units(level))
+
+    def mean(self, values: Tensor, level: Level) -> Tensor:
+        """Average token values `[N]` over each unit: `[units]`."""
+        return values if level == "token" else self.sum(values, level) / self.lengths(level).to(values.dtype)
+
+    def spread(self, values: Tensor, level: Level) -> Tensor:
+        """Give each token the value `[units]` of its unit: `[N]`."""
+        if level == "token":
+            return values
+        return values[self.turn if level == "turn" else self.token_episode]
+
+    def lengths(self, level: Level) -> Tensor:
+        """`[units]` number of action tokens in each unit."""
+        return self.sum(torch.ones_like(self.turn), level)
+
+    def units_per_episode(self, level: Level) -> Tensor:
+        """`[episodes]` number of units in each episode."""
+        owner = self.unit_episode(level)
+        return add_by(torch.ones_like(owner), owner, self.episodes)
+
+
+def add_by(values: Tensor, index: Tensor, size: int) -> Tensor:
+    """Sum `values` `[n]` that share an `index` `[n]`: `[size]`, zero where nothing was added."""
+    return values.new_zeros(size).index_add(0, index, values)

@@ -1,0 +1,1 @@
+"""Where episodes happen: translation and control."""

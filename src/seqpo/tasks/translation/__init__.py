@@ -1,0 +1,1 @@
+"""Simultaneous translation: corpora, schedules, traces, latency, quality, rewards, fixed policies."""

@@ -1,0 +1,1 @@
+"""German to English: the words, the inflection, and the rules that derive both sentences at once."""

@@ -1,0 +1,1 @@
+"""Supervised warm-up, the policy-optimization loop, checkpoints, and the distributed seam."""

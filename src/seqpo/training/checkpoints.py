@@ -1,0 +1,138 @@
+"""Checkpoints: a folder that Transformers can load, with the training state beside the weights.
+
+    STAGE/checkpoint-00000500/
+        config.json, model.safetensors, tokenizer.json …   written by the policy
+        training/optimizer.safetensors                      running averages, by parameter name
+        training/state.json                                 step, and what the optimizer's groups hold
+
+Randomness is a function of the seed and the step, so there is no generator state to keep. A folder appears under
+its name only when it is complete, so a run that is killed at any moment leaves none that is broken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+
+from seqpo.training.updates import Updates
+from seqpo.training.world import full_weights
+
+_PREFIX = "checkpoint-"
+_KEPT = 2
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that can't be used; the message names the file and a remedy."""
+
+
+class Saves(Protocol):
+    """A policy that can write its weights as a folder."""
+
+    def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
+        """Write the folder."""
+        ...
+
+
+def latest(stage: Path) -> Path | None:
+    """Return the newest checkpoint of a stage's folder, or None."""
+    found = sorted(path for path in stage.glob(f"{_PREFIX}*") if path.name[len(_PREFIX) :].isdigit())
+    return found[-1] if found else None
+
+
+def save(stage: Path, step: int, policy: Saves, updates: Updates, *, weights_only: bool = False) -> None:
+    """Write a checkpoint and drop all but the newest ones. Every process must call it; the leading one writes.
+
+    Args:
+        stage: folder of the run's stage.
+        step: number of loop steps that have been taken.
+        policy: writes the weights.
+        updates: hold module and optimizer.
+        weights_only: leave out the training state, where no one will resume.
+    """
+    weights = full_weights(updates.module)
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    state = {} if weights_only else get_optimizer_state_dict(updates.module, updates.optimizer, options=options)
+    if updates.world.leads:
+        partial = stage / f"partial-{step:08d}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        policy.save(partial, {name: value.cpu() for name, value in weights.items()})
+        if not weights_only:
+            _write_training(partial / "training", step, updates.taken, state)
+        final = stage / f"{_PREFIX}{step:08d}"
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(partial, final)
+        for old in sorted(stage.glob(f"{_PREFIX}*"))[:-_KEPT]:
+            shutil.rmtree(old)
+    updates.world.barrier()
+
+
+def resume(folder: Path, updates: Updates, weights: Mapping[str, Tensor]) -> int:
+    """Put weights and training state of a checkpoint into a module and its optimizer.
+
+    Args:
+        folder: of the checkpoint.
+        updates: of the module; it may be sharded differently from when the checkpoint was written.
+        weights: of the checkpoint, by the names of the module's state.
+
+    Returns:
+        The number of loop steps that had been taken.
+
+    Raises:
+        CheckpointError: no training state, or one of another model.
+    """
+    state, tensors = _read_training(folder / "training")
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=updates.world.size > 1, strict=False)
+    set_model_state_dict(updates.module, dict(weights), options=options)
+    moments: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, kind = key.rpartition("/")
+        moments.setdefault(name, {})[kind] = value
+    wanted = {name for name, p in updates.module.named_parameters() if p.requires_grad}
+    missing = {name.removeprefix("module.") for name in wanted} - set(moments)
+    if missing:
+        raise CheckpointError(f"{folder}: the optimizer state lacks {sorted(missing)[0]}; it is of another model")
+    optimizer_state: dict[str, Any] = {"state": moments, "param_groups": state["groups"]}
+    set_optimizer_state_dict(updates.module, updates.optimizer, optimizer_state, options=options)
+    updates.taken = state["updates"]
+    return int(state["step"])
+
+
+def _write_training(folder: Path, step: int, taken: int, state: Mapping[str, Any]) -> None:
+    folder.mkdir()
+    tensors = {
+        f"{name}/{kind}": value.contiguous()
+        for name, moments in state["state"].items()
+        for kind, value in moments.items()
+    }
+    save_file(tensors, folder / "optimizer.safetensors")
+    text = json.dumps({"step": step, "updates": taken, "groups": state["param_groups"]}, indent=1)
+    (folder / "state.json").write_text(text, encoding="utf-8")
+
+
+def _read_training(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "optimizer.safetensors")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{error.filename}: no such file; this checkpoint can't be resumed from") from error
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{folder}: unreadable ({error}); resume from an earlier checkpoint") from error
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{folder}/optimizer.safetensors: {name} is not finite")
+    return state, tensors
