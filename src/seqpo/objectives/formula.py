@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from seqpo.objectives.gates import Gate, Identity
+from seqpo.objectives.gates import Gate, Identity, OneSidedClamp
 from seqpo.objectives.weightings import CappedScore, Clip, Score, Weighting
 from seqpo.segments import LEVELS, Level, Segments, Totals
 
@@ -136,13 +136,14 @@ class Objective:
         deviation = ((weight - 1).abs() * lengths).sum() / totals.tokens
         if isinstance(self.weighting, Score):  # the ratio plays no part: report how far the policy has moved
             deviation = torch.expm1(log_ratio).abs().sum() / totals.tokens
-        clipped = torch.zeros_like(weight)
+        stopped = torch.zeros_like(log_ratio, dtype=torch.bool)
         if isinstance(self.weighting, Clip):
-            above = (advantage > 0) & (weight > 1 + self.weighting.high)
-            clipped = (above | ((advantage < 0) & (weight < 1 - self.weighting.low))).to(weight.dtype)
+            stopped |= segments.spread(self.weighting.stops(weight, advantage), self.level)
+        if isinstance(self.gate, OneSidedClamp):
+            stopped |= self.gate.stops(log_ratio, segments.spread(advantage, self.level))
         k3 = torch.expm1(log_ratio) - log_ratio
         return {
             "ratio_deviation": deviation,
-            "no_gradient": (clipped * lengths).sum() / totals.tokens,
+            "no_gradient": stopped.sum() / totals.tokens,
             "kl_behaviour": k3.sum() / totals.tokens,
         }

@@ -45,6 +45,11 @@ class OneSidedClamp:
         """Clamp from above where A > 0, from below where A < 0."""
         return torch.where(advantage > 0, log_ratio.clamp(max=self.epsilon), log_ratio.clamp(min=-self.epsilon))
 
+    def stops(self, log_ratio: Tensor, advantage: Tensor) -> Tensor:
+        """`[N]` whether a token has lost its gradient."""
+        above, below = log_ratio > self.epsilon, log_ratio < -self.epsilon
+        return ((advantage > 0) & above) | ((advantage < 0) & below)
+
 
 @dataclass(frozen=True)
 class SigmoidGate:

@@ -51,6 +51,13 @@ class Clip:
             return term
         return torch.where(advantage < 0, torch.maximum(term, self.dual * advantage), term)
 
+    def stops(self, weight: Tensor, advantage: Tensor) -> Tensor:
+        """`[units]` whether a unit has lost its gradient."""
+        bad = weight < 1 - self.low
+        if self.dual is not None:
+            bad |= weight > self.dual
+        return ((advantage > 0) & (weight > 1 + self.high)) | ((advantage < 0) & bad)
+
 
 @dataclass(frozen=True)
 class Score:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,16 @@ class CausalLMPolicy:
             for number, turns in enumerate(played)
         ]
 
+    def snapshot(self) -> Callable[[Batch], Tensor]:
+        """Return the log-probs of the policy as it is now, whatever becomes of it: a frozen reference."""
+        module = copy.deepcopy(self.module).eval().requires_grad_(False)
+        return lambda batch: self._score(module, batch)
+
     def logprobs(self, batch: Batch) -> Tensor:
         """Score the action tokens of a batch under the current weights: `[N]`, differentiable."""
+        return self._score(self.module, batch)
+
+    def _score(self, module: nn.Module, batch: Batch) -> Tensor:
         device = batch.actions.device
         rows = [row for episode in batch.episodes for row in rows_of(episode)]
         longest = max(len(row.tokens) for row in rows)
@@ -132,7 +141,7 @@ class CausalLMPolicy:
         at = [index * longest + place - 1 for index, row in enumerate(rows) for place in row.chosen]
         mixed = torch.autocast(device.type, self.autocast) if self.autocast else nullcontext()
         with mixed:
-            scored: Tensor = self.module(tokens.to(device), torch.tensor(at, device=device), batch.actions)
+            scored: Tensor = module(tokens.to(device), torch.tensor(at, device=device), batch.actions)
         return scored
 
     def sizes(self, episodes: Sequence[Episode]) -> list[int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 
 Family = Literal["qwen2", "qwen3", "llama"]
@@ -26,6 +27,7 @@ class ModelConfig:
         kv_heads: heads of keys and values.
         ffn: inner width of the feed-forward layers.
         positions: longest context, in tokens.
+        dropout: of embeddings and of what each sublayer adds, in the warm-up of a model from scratch.
     """
 
     path: str = ""
@@ -36,12 +38,15 @@ class ModelConfig:
     kv_heads: int = 4
     ffn: int = 384
     positions: int = 1024
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.family not in get_args(Family):
             raise ValueError(f"unknown model family {self.family!r}: choose one of {', '.join(get_args(Family))}")
         if self.width % self.heads or self.heads % self.kv_heads:
             raise ValueError("width must be a multiple of heads, and heads of kv_heads")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
 
 
 def new_model(config: ModelConfig, vocabulary: int, stop: int, seed: int) -> PreTrainedModel:
@@ -70,7 +75,23 @@ def new_model(config: ModelConfig, vocabulary: int, stop: int, seed: int) -> Pre
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: PreTrainedModel = AutoModelForCausalLM.from_config(shape)
+    if config.dropout:
+        add_dropout(model, config.dropout)
     return model
+
+
+def add_dropout(model: PreTrainedModel, share: float) -> None:
+    """Drop a share of the embeddings and of what each sublayer adds, in training mode.
+
+    Llama-type configurations know dropout in the attention only, which is little against a small corpus.
+    """
+
+    def drop(module: nn.Module, _: object, output: Tensor) -> Tensor:
+        return nn.functional.dropout(output, share, training=module.training)
+
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] in ("embed_tokens", "o_proj", "down_proj"):
+            module.register_forward_hook(drop)
 
 
 def load_model(path: str | Path) -> PreTrainedModel:

@@ -104,9 +104,7 @@ class LoopConfig:
     probe_every: int = 0
     save_every: int = 100
     kl: KLConfig = field(default_factory=KLConfig)
-    optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(lr=1e-4, warmup=0, decay="constant")
-    )
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-4, warmup=0, decay="constant"))
 
     def __post_init__(self) -> None:
         for name in ("starts", "group_size", "minibatches", "epochs"):
@@ -184,9 +182,7 @@ class _Learner:
         config, world = self.config, self.updates.world
         mine = world.share(config.starts, "starts")
         starts = task.starts(config.starts, step=step)[mine]
-        episodes = self.policy.rollout(
-            starts, config.group_size, seed=(config.seed << 32) + step, first=mine.start
-        )
+        episodes = self.policy.rollout(starts, config.group_size, seed=(config.seed << 32) + step, first=mine.start)
         batch = pack(episodes, device=world.device)
         rewards = task.judge(starts, batch)
         if not torch.isfinite(rewards.values).all():
@@ -246,9 +242,7 @@ class _Learner:
             if reference is None or self.config.kl.form == "reward":
                 return computed.value
             penalty = kl_penalty(logprobs, reference[index], self.config.kl.form).sum() / totals.tokens
-            diagnostics["kl_reference"] = (
-                diagnostics.get("kl_reference", torch.zeros_like(penalty)) + penalty.detach()
-            )
+            diagnostics["kl_reference"] = diagnostics.get("kl_reference", torch.zeros_like(penalty)) + penalty.detach()
             return computed.value + self.config.kl.coefficient * penalty
 
         result = self.updates.step([partial(loss, part) for part in split_by_size(chosen_sizes, budget, number)])

@@ -1,0 +1,1 @@
+"""Sparse-reward environments, and a bandit to check a trainer with."""

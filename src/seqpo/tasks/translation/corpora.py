@@ -93,9 +93,7 @@ def read_pairs(
     return _corpus(found, path.name, raw)
 
 
-def from_datasets(
-    name: str, *, config: str | None = None, split: str = "train", source: str, target: str
-) -> Corpus:
+def from_datasets(name: str, *, config: str | None = None, split: str = "train", source: str, target: str) -> Corpus:
     """Read a data set that `datasets.load_dataset` knows: of the Hugging Face hub, or a folder.
 
     `source` and `target` are columns, or languages inside the usual column `translation`.
@@ -172,9 +170,7 @@ def _decode(path: Path, line: Line) -> str:
         ) from error
 
 
-def _aligned(
-    path: Path, lines: Sequence[Line], other: Path, other_lines: Sequence[Line]
-) -> list[tuple[Line, Line]]:
+def _aligned(path: Path, lines: Sequence[Line], other: Path, other_lines: Sequence[Line]) -> list[tuple[Line, Line]]:
     if len(lines) != len(other_lines):
         raise DataError(
             f"{path} has {len(lines)} lines, but {other} has {len(other_lines)}: "
@@ -204,9 +200,7 @@ def _json_line(path: Path, source: str, target: str, line: Line) -> Pair:
     try:
         record = json.loads(_decode(path, line))
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{where}: bad JSON ({error.msg} at column {error.colno}); write one object a line"
-        ) from error
+        raise DataError(f"{where}: bad JSON ({error.msg} at column {error.colno}); write one object a line") from error
     if not isinstance(record, dict):
         raise DataError(f"{where}: a JSON {type(record).__name__}; write one object with keys a line")
     return _pair(where, record, source, target)

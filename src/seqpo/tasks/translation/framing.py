@@ -79,6 +79,9 @@ class Framing:
         written: list[int] = []
         shown = ""
         for answer in answers:
+            if not answer:
+                pieces.append("")
+                continue
             written.extend(answer)
             text = self._decode(written).rstrip("\ufffd")
             pieces.append(text[len(shown) :] if text.startswith(shown) else "")
@@ -123,16 +126,12 @@ def plain_framing(tokenizer: PreTrainedTokenizerBase, source_unit: Unit, target_
     known = tokenizer.get_vocab()
     missing = [token for token in SPECIAL_TOKENS if token not in known]
     if missing:
-        raise ValueError(
-            f"the tokenizer lacks {', '.join(missing)}: train one with `seqpo sft`, or use a chat model"
-        )
+        raise ValueError(f"the tokenizer lacks {', '.join(missing)}: train one with `seqpo sft`, or use a chat model")
     start, write, stop, source_end = (known[token] for token in SPECIAL_TOKENS)
     return Framing(tokenizer, source_unit, target_unit, (start,), (), (write,), (source_end,), stop)
 
 
-def chat_framing(
-    tokenizer: PreTrainedTokenizerBase, source_unit: Unit, target_unit: Unit, instruction: str
-) -> Framing:
+def chat_framing(tokenizer: PreTrainedTokenizerBase, source_unit: Unit, target_unit: Unit, instruction: str) -> Framing:
     """Frame with the chat template of a model: chunks are user turns, answers assistant turns.
 
     Args:

@@ -55,9 +55,7 @@ def get(spec: str, *, language: str) -> QualityMetric:
     elif ":" in spec:
         return _checked(spec, _imported(spec))
     else:
-        raise QualityError(
-            f"unknown quality metric {spec!r}: choose bleu, chrf, module:name or an http(s) address"
-        )
+        raise QualityError(f"unknown quality metric {spec!r}: choose bleu, chrf, module:name or an http(s) address")
     return _checked(spec, lambda _, hypotheses, references: list(map(score, hypotheses, references)))
 
 

@@ -1,7 +1,7 @@
 """Supervised schedules: which target units may be written after which source unit.
 
-A schedule is a list `allowed`, one entry per source unit: how many target units may have been written once that
-source unit has been read. The last entry is the whole target.
+A schedule is a list `allowed`, one entry per source unit and one for the end of the source: how many target units may
+have been written once that has been read. The last entry is the whole target.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seqpo.tasks.translation.corpora import Link
 def wait_k(source_length: int, target_length: int, k: int) -> list[int]:
     """Write one unit per source unit, beginning after k; all that is left at the end of the source."""
     allowed = [min(target_length, max(0, read - k + 1)) for read in range(1, source_length + 1)]
-    return [*allowed[:-1], target_length]
+    return [*allowed, target_length]
 
 
 def segments(source_length: int, target_length: int, alignment: Sequence[Link], lag: int = 0) -> list[int]:
@@ -37,18 +37,16 @@ def segments(source_length: int, target_length: int, alignment: Sequence[Link], 
     needs = [0] * target_length
     for source, target in alignment:
         if not (0 <= source < source_length and 0 <= target < target_length):
-            raise ValueError(
-                f"link {source}-{target} lies outside a pair of {source_length} and {target_length} units"
-            )
+            raise ValueError(f"link {source}-{target} lies outside a pair of {source_length} and {target_length} units")
         needs[target] = max(needs[target], source + 1)
     ready = [max(need, 1) + lag for need in accumulate(needs, max)]
     allowed = [sum(when <= read for when in ready) for read in range(1, source_length + 1)]
-    return [*allowed[:-1], target_length]
+    return [*allowed, target_length]
 
 
 def full_sentence(source_length: int, target_length: int) -> list[int]:
     """Write everything at the end of the source."""
-    return [0] * (source_length - 1) + [target_length]
+    return [0] * source_length + [target_length]
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """What a model is shown of a sentence, turn by turn, and who decides how much it writes.
 
-A script cuts the source into chunks and frames them. In the *interleaved* layout each turn appends its chunk to
-the context; in the *cumulative* one (the paper's) each turn starts afresh with all of the source so far and all
-that was written so far. The policy decides by its stop token; `WaitK` decides for it.
+A source is read chunk by chunk; its end is a turn of its own, in which nothing is read, because a live source tells
+that it is over only after its last word. In the *interleaved* layout each turn appends its chunk to the context; in
+the *cumulative* one (the paper's) each turn starts afresh with all of the source so far and all that was written so
+far. The policy decides by its stop token; `WaitK` decides for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Literal, get_args
 
 from seqpo.episodes import Episode, Observation, Turn
@@ -18,6 +19,38 @@ from seqpo.tasks.translation.traces import Trace
 
 Layout = Literal["interleaved", "cumulative"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+
+
+def show(
+    framing: Framing,
+    layout: Layout,
+    source: Sequence[str],
+    fresh: int,
+    answers: Sequence[tuple[int, ...]],
+    *,
+    over: bool,
+    quota: int | None = None,
+) -> Observation:
+    """Make the observation of a turn.
+
+    Args:
+        framing: tokens around chunks and answers.
+        layout: what a turn shows of the turns before it.
+        source: all units read so far.
+        fresh: how many of them are new in this turn.
+        answers: of the earlier turns.
+        over: whether the source is known to have ended.
+        quota: units that a fixed schedule makes the model write.
+    """
+    closing = (framing.source_end if over else ()) + framing.closing
+    if layout == "cumulative":
+        written = tuple(token for answer in answers for token in answer if token != framing.stop)
+        return Observation(framing.opening + framing.source(source) + closing + written, True, quota)
+    opening = framing.opening
+    if answers:
+        ended = answers[-1] and answers[-1][-1] == framing.stop
+        opening = (() if ended else (framing.stop,)) + framing.between
+    return Observation(opening + framing.source(source[len(source) - fresh :]) + closing, quota=quota)
 
 
 @dataclass(frozen=True)
@@ -38,46 +71,42 @@ class SourceScript:
 
     @property
     def reads(self) -> list[int]:
-        """Source units read in each turn."""
+        """Source units read in each turn; none in the last one, which tells that the source is over."""
         whole, rest = divmod(len(self.source), self.chunk)
-        return [self.chunk] * whole + [rest] * bool(rest)
+        return [self.chunk] * whole + [rest] * bool(rest) + [0]
 
     def observe(self, answers: Sequence[tuple[int, ...]]) -> Observation | None:
-        """Show the next chunk; None when the whole source has been answered."""
+        """Show the next chunk, or that there is none left; None when that has been answered too."""
         return self.show(answers, quota=None)
 
     def show(self, answers: Sequence[tuple[int, ...]], quota: int | None) -> Observation | None:
         """Show the next chunk, with the quota of a fixed schedule."""
-        turn, framing = len(answers), self.framing
-        begin = turn * self.chunk
-        if begin >= len(self.source):
+        reads = self.reads
+        if len(answers) == len(reads):
             return None
-        end = min(begin + self.chunk, len(self.source))
-        closing = (framing.source_end if end == len(self.source) else ()) + framing.closing
-        if self.layout == "cumulative":
-            written = tuple(token for answer in answers for token in answer if token != framing.stop)
-            return Observation(
-                framing.opening + framing.source(self.source[:end]) + closing + written, True, quota
-            )
-        chunk = framing.source(self.source[begin:end])
-        if turn == 0:
-            return Observation(framing.opening + chunk + closing, quota=quota)
-        stop = () if answers[-1] and answers[-1][-1] == framing.stop else (framing.stop,)
-        return Observation(stop + framing.between + chunk + closing, quota=quota)
+        fresh = reads[len(answers)]
+        read = self.source[: len(answers) * self.chunk + fresh]
+        return show(self.framing, self.layout, read, fresh, answers, over=fresh == 0, quota=quota)
 
     def trace(self, answers: Sequence[tuple[int, ...]]) -> Trace:
-        """Record who read and wrote what."""
+        """Record who read and wrote what; what was written at the end belongs to the last chunk's turn."""
         pieces = self.framing.pieces([[t for t in answer if t != self.framing.stop] for answer in answers])
-        return Trace(self.source, tuple(zip(self.reads, pieces, strict=True)), self.framing.target_unit)
+        *earlier, last, end = pieces
+        reads = self.reads[:-1]
+        return Trace(self.source, tuple(zip(reads, [*earlier, last + end], strict=True)), self.framing.target_unit)
 
     def demonstrate(self, target: Sequence[str], allowed: Sequence[int]) -> Episode:
         """Make the episode in which `allowed[s − 1]` target units have been written after s source units.
 
+        Args:
+            target: the target units.
+            allowed: one entry per source unit, and one for the end of the source.
+
         Raises:
             ValueError: a schedule that does not grow, or does not end with the whole target.
         """
-        read = list(accumulate(self.reads))
-        written = [0, *(allowed[count - 1] for count in read)]
+        ends = [min(turn * self.chunk, len(self.source)) for turn in range(1, len(self.reads))]
+        written = [0, *(allowed[end - 1] for end in ends), allowed[len(self.source)]]
         if written[-1] != len(target) or written != sorted(written):
             raise ValueError(f"a schedule must grow to the {len(target)} units of its target, got {written[1:]}")
         answers: list[tuple[int, ...]] = []
@@ -102,8 +131,9 @@ class WaitK:
     def observe(self, answers: Sequence[tuple[int, ...]]) -> Observation | None:
         """Show the next chunk, and how many units must be written after it."""
         size, length = self.script.chunk, len(self.script.source)
-        before, after = len(answers) * size, (len(answers) + 1) * size
-        if after >= length:
+        before = min(len(answers) * size, length)
+        after = min(before + size, length)
+        if before == length:
             return self.script.show(answers, quota=None)
         if self.k is None:
             return self.script.show(answers, quota=0)

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.grammar.derivation import Draw
+from seqpo.tasks.translation.grammar.english_chinese import sentences as english_chinese
 from seqpo.tasks.translation.grammar.german_english import sentences as german_english
 
 __all__ = ["DIRECTIONS", "SPLITS", "Split", "sample"]
@@ -19,8 +20,9 @@ Split = Literal["train", "dev", "test"]
 
 SENTENCES: dict[str, Callable[[Draw], Pair]] = {
     "de-en": german_english.sentence,
+    "en-zh": english_chinese.sentence,
 }
-DIRECTIONS = ("de-en", "en-zh")
+DIRECTIONS = tuple(SENTENCES)
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 WORDS = range(5, 23)

@@ -58,7 +58,7 @@ class Draw:
         return options[int(self.random.random() * len(options))]
 
     def fresh(self, options: Sequence[T], name: Callable[[T], str]) -> T:
-        """One of the options whose name the sentence doesn't have yet, as long as there is one; marks it as used."""
+        """One of the options whose name the sentence doesn't have yet (while there is one); it has it from now on."""
         chosen = self.pick([option for option in options if name(option) not in self.used] or options)
         self.used.add(name(chosen))
         return chosen
@@ -121,9 +121,7 @@ def _spaced(words: list[Word]) -> Line:
 
 
 def _unspaced(words: list[Word]) -> Line:
-    owners = [
-        word if start == 0 else word._replace(head=False) for word in words for start in range(len(word.text))
-    ]
+    owners = [word if start == 0 else word._replace(head=False) for word in words for start in range(len(word.text))]
     return Line("".join(word.text for word in words), owners)
 
 
@@ -133,11 +131,7 @@ def pair(source: Line, target: Line) -> Pair:
     for index, word in enumerate(source.words):
         for concept in word.concepts:
             places.setdefault(concept, []).append(index)
-    links = [
-        sorted({place for concept in word.concepts for place in places.get(concept, ())}) for word in target.words
-    ]
+    links = [sorted({place for concept in word.concepts for place in places.get(concept, ())}) for word in target.words]
     alignment = tuple((place, index) for index, found in enumerate(links) for place in found)
-    verbs = tuple(
-        (place, index) for place, index in alignment if source.words[place].head and target.words[index].head
-    )
+    verbs = tuple((place, index) for place, index in alignment if source.words[place].head and target.words[index].head)
     return Pair(source.text, target.text, tuple(sorted(alignment)), tuple(sorted(verbs)))

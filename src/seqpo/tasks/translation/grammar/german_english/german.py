@@ -27,7 +27,13 @@ WEAK = _forms("e en en  e e en  e e en  en en en")
 MIXED = _forms("er en en  e e en  es es en  en en en")
 STRONG = _forms("er en em  e e er  es es em  e e en")
 
-CONTRACTIONS = {("in", "dem"): "im", ("an", "dem"): "am", ("zu", "dem"): "zum", ("zu", "der"): "zur"}
+CONTRACTIONS = {
+    ("in", "dem"): "im",
+    ("in", "das"): "ins",
+    ("an", "dem"): "am",
+    ("zu", "dem"): "zum",
+    ("zu", "der"): "zur",
+}
 
 HIGH = {"hoch": "hoh"}
 

@@ -508,7 +508,7 @@ ADJECTIVES_BY_KINDS = {
         berühmt        famous
     """,
     "person animal thing clothes vehicle building text machine transport": "alt  old",
-    "animal thing food vehicle building opening machine": """
+    "animal thing vehicle building opening machine": """
         groß           big
         klein          small
     """,

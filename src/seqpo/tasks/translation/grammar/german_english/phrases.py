@@ -30,7 +30,7 @@ def noun_phrase(draw: Draw, kind: str, case: Case, article: Article = "any") -> 
     """A noun of this kind with its determiner, perhaps a number, perhaps an adjective."""
     noun = draw.fresh(lexicon.NOUNS[kind], attrgetter("singular"))
     many = noun.plural is not None and draw.chance(0.25)
-    quality = draw.pick(lexicon.ADJECTIVES[kind]) if draw.chance(0.42) else None
+    quality = draw.pick(lexicon.ADJECTIVES[kind]) if draw.chance(0.5) else None
     determiner = _determiner(draw, noun, article, many=many)
     phrase = describe(draw, noun, case, determiner, quality, many=many)
     if many and not determiner[0] and draw.chance(0.5):

@@ -201,14 +201,14 @@ def _stop(source: list[Word], target: list[Word]) -> Phrase:
 
 
 SENTENCES = (
-    (0.31, simple),
+    (0.29, simple),
     (0.02, object_first),
-    (0.13, reported),
-    (0.20, joined),
-    (0.10, separable),
+    (0.14, reported),
+    (0.21, joined),
+    (0.07, separable),
     (0.08, with_modal),
-    (0.05, purpose),
-    (0.06, described),
+    (0.06, purpose),
+    (0.08, described),
     (0.03, question),
     (0.02, contrast),
 )

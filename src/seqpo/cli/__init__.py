@@ -1,0 +1,5 @@
+"""One command, `seqpo`."""
+
+from seqpo.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,159 @@
+"""From a recipe to the objects it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from seqpo.cli.recipe import CorpusConfig, Recipe, RecipeError
+from seqpo.policies.causal_lm import CausalLMPolicy
+from seqpo.policies.fresh import load_model, new_model
+from seqpo.tasks.translation import grammar, quality
+from seqpo.tasks.translation.corpora import Corpus, from_datasets, read_pairs
+from seqpo.tasks.translation.framing import Framing, chat_framing, plain_framing
+from seqpo.tasks.translation.task import TranslationTask
+from seqpo.tasks.translation.units import Unit
+from seqpo.tasks.translation.vocabulary import train_tokenizer
+from seqpo.training import checkpoints
+from seqpo.training.world import World
+
+_UNSPACED = ("zh", "ja", "th")
+_DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+
+def unit_of(language: str) -> Unit:
+    """Return what a language is counted in: characters where words are not set apart."""
+    return "char" if language.split("-", maxsplit=1)[0].lower() in _UNSPACED else "word"
+
+
+def corpus(recipe: Recipe, split: str) -> Corpus:
+    """Read the sentences of a split.
+
+    Args:
+        recipe: its `data`.
+        split: "train", "dev" or "test".
+
+    Raises:
+        DataError: sentences that can't be used.
+        RecipeError: a grammar without a count, or of other languages.
+    """
+    data = recipe.data
+    config: CorpusConfig = getattr(data, split)
+    if config.path == "grammar":
+        return _embedded(recipe, split, config.count)
+    if config.path.startswith("datasets:"):
+        name, _, configuration = config.path.removeprefix("datasets:").partition(":")
+        found = from_datasets(
+            name, config=configuration or None, split=split, source=config.source, target=config.target
+        )
+    else:
+        found = read_pairs(
+            config.path,
+            source=config.source,
+            target=config.target,
+            target_path=config.target_path or None,
+            skip_bad=data.skip_bad,
+        )
+    return replace(found, pairs=found.pairs[: config.count]) if config.count else found
+
+
+def _embedded(recipe: Recipe, split: str, count: int) -> Corpus:
+    direction = f"{recipe.data.source_language}-{recipe.data.target_language}"
+    if direction not in grammar.DIRECTIONS:
+        raise RecipeError(f"no grammar is embedded for {direction}: give files, or one of {grammar.DIRECTIONS}")
+    if count < 1:
+        raise RecipeError(f"data.{split}.count must say how many sentences to draw from the grammar")
+    seed = recipe.seed if split == "train" else 0
+    pairs = tuple(grammar.sample(direction, count, seed, split))  # type: ignore[arg-type]
+    return Corpus(pairs, f"grammar:{direction}:{split}:{count}:{seed}", sha256="")
+
+
+def framing(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Framing:
+    """Choose how episodes become tokens."""
+    units = unit_of(recipe.data.source_language), unit_of(recipe.data.target_language)
+    kind = recipe.episode.framing
+    if kind == "chat" or (kind == "auto" and tokenizer.chat_template):
+        return chat_framing(tokenizer, *units, recipe.episode.instruction)
+    return plain_framing(tokenizer, *units)
+
+
+def beginning(recipe: Recipe, train: Corpus) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Make the model that the warm-up begins from, and its tokenizer."""
+    if recipe.model.path:
+        return load_model(recipe.model.path), load_tokenizer(recipe.model.path)
+    texts = (text for pair in train.pairs for text in (pair.source, pair.target))
+    tokenizer = train_tokenizer(texts, recipe.vocabulary)
+    stop = plain_framing(tokenizer, "word", "word").stop
+    return new_model(recipe.model, len(tokenizer), stop, recipe.seed), tokenizer
+
+
+def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a folder or id.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(path))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: no tokenizer could be loaded from there ({error})") from error
+    return tokenizer
+
+
+def stage_checkpoint(recipe: Recipe, stage: str) -> Path:
+    """Return the newest checkpoint of a stage of the run.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    found = checkpoints.latest(Path(recipe.out) / stage)
+    if found is None:
+        command = {"sft": "sft", "seqpo": "train"}.get(stage, stage)
+        raise RecipeError(f"{recipe.out}/{stage}: no checkpoint there; run `seqpo {command}` first")
+    return found
+
+
+def place(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
+    """Move a model to a device."""
+    torch.nn.Module.to(model, device)
+    return model
+
+
+def policy(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, world: World) -> CausalLMPolicy:
+    """Make the policy on the world's device."""
+    place(model, world.device)
+    return CausalLMPolicy(
+        model,
+        tokenizer,
+        stop=framing(recipe, tokenizer).stop,
+        limit=recipe.episode.limit,
+        slots=recipe.runtime.slots,
+        temperature=recipe.temperature,
+        rollout_dtype=_DTYPES[recipe.runtime.rollout_precision],
+        autocast=None if recipe.runtime.precision == "float32" else torch.bfloat16,
+    )
+
+
+def task(recipe: Recipe, source: Corpus, frame: Framing, chunks: tuple[int, ...]) -> TranslationTask:
+    """Make the task of a corpus."""
+    return TranslationTask(
+        source.pairs,
+        frame,
+        chunks,
+        recipe.episode.layout,
+        recipe.schedule,
+        quality.get(recipe.reward.quality, language=recipe.data.target_language),
+        recipe.reward.latency,
+        recipe.reward.fuse,
+        recipe.seed,
+    )
+
+
+def checkpoint_weights(folder: Path) -> Mapping[str, Tensor]:
+    """Read a checkpoint's weights, by the names that a policy's module has."""
+    return {f"model.{name}": value for name, value in load_model(folder).state_dict().items()}

@@ -1,0 +1,73 @@
+"""Playing a corpus through a model, by its own policy or by a fixed schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from seqpo.episodes import Script
+from seqpo.evaluation.scores import score
+from seqpo.sessions import Engine, play
+from seqpo.tasks.translation.corpora import Pair
+from seqpo.tasks.translation.framing import Framing
+from seqpo.tasks.translation.scripts import SourceScript, WaitK
+from seqpo.tasks.translation.task import TranslationTask
+from seqpo.tasks.translation.traces import Trace
+
+Decider = Callable[[SourceScript], Script]
+"""Who decides when to write: turns a source's script into the one that is played."""
+
+
+def own(script: SourceScript) -> Script:
+    """Let the model decide."""
+    return script
+
+
+def fixed(k: int | None) -> Decider:
+    """Let wait-k decide; None waits until the end."""
+    return lambda script: WaitK(script, k)
+
+
+def translate_all(
+    engine: Engine,
+    scripts: Sequence[SourceScript],
+    decider: Decider,
+    limit: int,
+    progress: Callable[[int], None] | None = None,
+) -> list[Trace]:
+    """Translate greedily, and record who read and wrote what."""
+    played = play(engine, [decider(script) for script in scripts], limit=limit, progress=progress)
+    return [script.trace([answer.tokens for _, answer in turns]) for script, turns in zip(scripts, played, strict=True)]
+
+
+def make_engine(model: PreTrainedModel, frame: Framing, slots: int, dtype: torch.dtype | None = None) -> Engine:
+    """Make an engine that can also follow quotas of target units."""
+    return Engine(model, stop=frame.stop, slots=slots, dtype=dtype, unit_starts=frame.unit_starts)
+
+
+def dev_probe(
+    model: PreTrainedModel, task: TranslationTask, pairs: Sequence[Pair], language: str, limit: int, slots: int
+) -> Callable[[Mapping[str, Tensor]], dict[str, float]]:
+    """Return a function that measures weights on the development set: BLEU, chrF, AL."""
+    engine = make_engine(model, task.framing, slots)
+    scripts = [task.script(pair, task.chunks[0]) for pair in pairs]
+    references = [pair.target for pair in pairs]
+
+    def probe(weights: Mapping[str, Tensor]) -> dict[str, float]:
+        engine.refresh({name.removeprefix("model."): value for name, value in weights.items()})
+        traces = translate_all(engine, scripts, own, limit)
+        system = score("dev", traces, references, language=language, pairs=pairs, resamples=2)
+        found = {
+            "dev/bleu": system.bleu,
+            "dev/chrf": system.chrf,
+            "dev/al": system.al,
+            "dev/al_std": system.al_std,
+        }
+        if system.verb_wait is not None and system.other_wait is not None:
+            found |= {"dev/verb_wait": system.verb_wait, "dev/other_wait": system.other_wait}
+        return found
+
+    return probe

@@ -1,0 +1,245 @@
+"""One configuration behind all commands: a TOML recipe, dotted overrides, unknown keys are errors."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+import tyro
+
+from seqpo.policies.fresh import ModelConfig
+from seqpo.records import RecordError, decode
+from seqpo.tasks.translation.rewards import FusedReward
+from seqpo.tasks.translation.schedules import ScheduleMixture
+from seqpo.tasks.translation.scripts import Layout
+from seqpo.training.imitation import ImitationConfig
+from seqpo.training.loop import LoopConfig
+from seqpo.training.world import Parallel
+
+FRAMINGS = ("auto", "plain", "chat")
+
+
+class RecipeError(ValueError):
+    """A recipe that can't be used; the message names the file and the key."""
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the sentences of a split come from.
+
+    Attributes:
+        path: "grammar" for the embedded corpus, "datasets:NAME" or "datasets:NAME:CONFIG" for a Hugging Face data
+            set, or a TSV, JSONL or plain-text file, gzip or not.
+        target_path: second of two aligned text files; empty for other forms.
+        source: column or key of the source sentence.
+        target: column or key of the translation.
+        count: use the first so many sentences (draw so many from the grammar); 0 for all of a file.
+    """
+
+    path: str = "grammar"
+    target_path: str = ""
+    source: str = "source"
+    target: str = "target"
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Parallel text.
+
+    Attributes:
+        source_language: ISO code; says what is a unit of the source, and which grammar is embedded.
+        target_language: ISO code; says also how BLEU is tokenised.
+        train: sentences to learn from.
+        dev: sentences that learning curves are measured on.
+        test: sentences that reports are made of.
+        skip_bad: leave out bad records instead of stopping at the first.
+        align: word-align the training sentences with eflomal, for segment schedules.
+    """
+
+    source_language: str = "de"
+    target_language: str = "en"
+    train: CorpusConfig = field(default_factory=lambda: CorpusConfig(count=30000))
+    dev: CorpusConfig = field(default_factory=lambda: CorpusConfig(count=200))
+    test: CorpusConfig = field(default_factory=lambda: CorpusConfig(count=500))
+    skip_bad: bool = False
+    align: bool = False
+
+
+@dataclass(frozen=True)
+class EpisodeConfig:
+    """How a sentence becomes an episode.
+
+    Attributes:
+        chunk: source units per chunk (m of SeqPO-SiMT): words, or characters of languages written without spaces.
+        warmup_chunks: chunk sizes that the warm-up draws from; empty for `chunk` alone.
+        layout: "interleaved" appends chunk and answer, turn by turn; "cumulative" shows all source so far, then all
+            that was written so far, afresh in each turn.
+        framing: special tokens ("plain"), the model's chat template ("chat"), or the latter where there is one.
+        instruction: system message of a chat framing.
+        limit: most tokens of a turn.
+    """
+
+    chunk: int = 1
+    warmup_chunks: tuple[int, ...] = ()
+    layout: Layout = "interleaved"
+    framing: Literal["auto", "plain", "chat"] = "auto"
+    instruction: str = "Translate what has been said so far. Answer with nothing to wait for more."
+    limit: int = 32
+
+
+@dataclass(frozen=True)
+class ChoiceConfig:
+    """A member of a catalog, or your own.
+
+    Attributes:
+        name: its name in the catalog.
+        options: its options, where they differ from the published defaults.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """What translations are judged by.
+
+    Attributes:
+        quality: "bleu" or "chrf" of the sentence, your own function as "module:name", or the URL of a service.
+        latency: "al", "laal", "ap" or "dal", in target units.
+        fuse: how the two become one number per episode.
+    """
+
+    quality: str = "bleu"
+    latency: str = "al"
+    fuse: FusedReward = field(default_factory=FusedReward)
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What a report holds.
+
+    Attributes:
+        wait_k: the k of the wait-k systems.
+        stages: stages whose own policy is measured.
+        fixed: stage whose weights the fixed schedules (wait-k, offline) borrow.
+        chunks: further chunk sizes that the warm-up's own policy is measured at.
+        resamples: of the bootstrap.
+        slots: streams at a time.
+    """
+
+    wait_k: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
+    stages: tuple[str, ...] = ("sft", "seqpo")
+    fixed: str = "sft"
+    chunks: tuple[int, ...] = ()
+    resamples: int = 1000
+    slots: int = 128
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """Where and how exactly it is computed.
+
+    Attributes:
+        device: "cpu", "cuda", or "auto" for a CUDA GPU where there is one.
+        parallel: how processes started by torchrun share the model: "ddp" or "fsdp2".
+        threads: of torch on a CPU; 0 leaves it to torch.
+        precision: of training: "float32", or "bf16" for matrix products in bfloat16.
+        rollout_precision: of the sampling engine's weights: "float32" or "bf16".
+        slots: streams sampled at a time.
+    """
+
+    device: str = "auto"
+    parallel: Parallel = "ddp"
+    threads: int = 0
+    precision: Literal["float32", "bf16"] = "float32"
+    rollout_precision: Literal["float32", "bf16"] = "float32"
+    slots: int = 128
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A complete run.
+
+    Attributes:
+        out: folder of the run.
+        seed: of everything drawn at random.
+        vocabulary: size of the tokenizer that is trained where the model brings none.
+        temperature: of sampling in training.
+        data: parallel text.
+        model: the language model.
+        episode: how a sentence becomes an episode.
+        schedule: supervised schedules of the warm-up.
+        sft: the warm-up.
+        objective: the loss of policy optimization.
+        advantage: how rewards are compared.
+        reward: what translations are judged by.
+        train: policy optimization.
+        evaluation: what a report holds.
+        runtime: where and how exactly it is computed.
+    """
+
+    out: str = "runs/run"
+    seed: int = 0
+    vocabulary: int = 2500
+    temperature: float = 1.0
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    episode: EpisodeConfig = field(default_factory=EpisodeConfig)
+    schedule: ScheduleMixture = field(default_factory=ScheduleMixture)
+    sft: ImitationConfig = field(default_factory=ImitationConfig)
+    objective: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("grpo"))
+    advantage: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("dr-grpo"))
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    train: LoopConfig = field(default_factory=LoopConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+
+EMBEDDED = Path(__file__).parent.parent / "recipes"
+"""The recipes that come with the package; `seqpo sft demo` finds `demo.toml` there."""
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe: a TOML file, or the name of one that comes with the package.
+
+    Raises:
+        RecipeError: no such file, not TOML, or a key or value that is not one of a recipe's.
+    """
+    file = Path(path)
+    if not file.exists() and (EMBEDDED / f"{path}.toml").exists():
+        file = EMBEDDED / f"{path}.toml"
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        return decode(Recipe, data, name="the recipe")
+    except FileNotFoundError:
+        known = ", ".join(sorted(recipe.stem for recipe in EMBEDDED.glob("*.toml")))
+        raise RecipeError(f"{path}: no such recipe; give a TOML file, or one of {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file}: not TOML: {error}") from None
+    except RecordError as error:
+        raise RecipeError(f"{file}: {error}") from None
+
+
+def override(recipe: Recipe, arguments: Sequence[str], *, prog: str, description: str) -> Recipe:
+    """Apply dotted overrides such as `--train.optimizer.lr 1e-4`; print the help of all keys for `--help`.
+
+    Raises:
+        RecipeError: values that do not fit together.
+        SystemExit: an unknown key or an unreadable value (after saying so), or help.
+    """
+    try:
+        return tyro.cli(Recipe, args=arguments, default=recipe, prog=prog, description=description)
+    except ValueError as error:
+        raise RecipeError(f"command line: {error}") from None
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write the resolved recipe, all defaults included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tomli_w.dumps(asdict(recipe)), encoding="utf-8")

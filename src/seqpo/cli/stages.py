@@ -1,0 +1,120 @@
+"""`seqpo sft` and `seqpo train`: the two stages of a run."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from seqpo import advantages, objectives
+from seqpo.cli import build
+from seqpo.cli.probing import dev_probe
+from seqpo.cli.recipe import Recipe, RecipeError, save_recipe
+from seqpo.policies.fresh import load_model
+from seqpo.tasks.translation.alignment import align
+from seqpo.tasks.translation.corpora import Corpus
+from seqpo.training import checkpoints
+from seqpo.training.imitation import imitate
+from seqpo.training.loop import optimize
+from seqpo.training.world import World, join_world
+
+
+def sft(recipe: Recipe, *, resume: bool = False) -> Path:
+    """Train tokenizer and model on demonstrations; return the stage's folder."""
+    with _world(recipe) as world:
+        stage = _stage(recipe, "sft", resume, world)
+        train = _aligned(recipe, build.corpus(recipe, "train"))
+        _say(world, f"{len(train.pairs)} sentence pairs from {train.name}", train.skipped)
+        start = build.load_tokenizer(found) if resume and (found := checkpoints.latest(stage)) else None
+        model, tokenizer = build.beginning(recipe, train)
+        tokenizer = start or tokenizer
+        policy = build.policy(recipe, model, tokenizer, world)
+        chunks = recipe.episode.warmup_chunks or (recipe.episode.chunk,)
+        task = build.task(recipe, train, build.framing(recipe, tokenizer), chunks)
+        _say(world, f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
+        probe = None
+        if recipe.sft.probe_every and world.leads:
+            dev = build.corpus(recipe, "dev")
+            judged = replace(task, chunks=(recipe.episode.chunk,))
+            probe = dev_probe(
+                model, judged, dev.pairs, recipe.data.target_language, recipe.episode.limit, recipe.runtime.slots
+            )
+        imitate(
+            policy,
+            task,
+            recipe.sft,
+            world=world,
+            stage=stage,
+            resume_weights=build.checkpoint_weights if resume else None,
+            probe=probe,
+        )
+    return stage
+
+
+def train(recipe: Recipe, *, resume: bool = False) -> Path:
+    """Improve the warm-up policy by SeqPO-SiMT; return the stage's folder."""
+    objective = objectives.get(recipe.objective.name, **recipe.objective.options)
+    advantage = advantages.get(recipe.advantage.name, **recipe.advantage.options)
+    with _world(recipe) as world:
+        stage = _stage(recipe, "seqpo", resume, world)
+        data = build.corpus(recipe, "train")
+        _say(world, f"{len(data.pairs)} sentences from {data.name}", data.skipped)
+        warm = build.stage_checkpoint(recipe, "sft")
+        model, tokenizer = load_model(warm), build.load_tokenizer(warm)
+        policy = build.policy(recipe, model, tokenizer, world)
+        task = build.task(recipe, data, build.framing(recipe, tokenizer), (recipe.episode.chunk,))
+        probe = None
+        if recipe.train.probe_every and world.leads:
+            dev = build.corpus(recipe, "dev")
+            probe = dev_probe(
+                model, task, dev.pairs, recipe.data.target_language, recipe.episode.limit, recipe.runtime.slots
+            )
+        optimize(
+            policy,
+            task,
+            objective,
+            advantage,
+            replace(recipe.train, seed=recipe.seed),
+            world=world,
+            stage=stage,
+            reference=policy.snapshot() if recipe.train.kl.coefficient else None,
+            resume_weights=build.checkpoint_weights if resume else None,
+            probe=probe,
+        )
+    return stage
+
+
+def _world(recipe: Recipe) -> AbstractContextManager[World]:
+    disable_progress_bar()
+    if recipe.runtime.threads:
+        torch.set_num_threads(recipe.runtime.threads)
+    return join_world(recipe.runtime.device, recipe.runtime.parallel)
+
+
+def _stage(recipe: Recipe, name: str, resume: bool, world: World) -> Path:
+    """Prepare the folder of a stage, and save the resolved recipe beside it."""
+    stage = Path(recipe.out) / name
+    if not resume and (stage.exists() and any(stage.iterdir())):
+        raise RecipeError(f"{stage} is not empty: give another --out, --resume it, or remove it")
+    world.barrier()
+    if world.leads:
+        stage.mkdir(parents=True, exist_ok=True)
+        save_recipe(recipe, Path(recipe.out) / "recipe.toml")
+    return stage
+
+
+def _aligned(recipe: Recipe, corpus: Corpus) -> Corpus:
+    """Word-align a corpus where the recipe wants it and the corpus is not aligned yet."""
+    if not recipe.data.align or all(pair.alignment is not None for pair in corpus.pairs):
+        return corpus
+    units = build.unit_of(recipe.data.source_language), build.unit_of(recipe.data.target_language)
+    return replace(corpus, pairs=align(corpus.pairs, *units))
+
+
+def _say(world: World, text: str, skipped: int = 0) -> None:
+    if world.leads:
+        print(text + (f" ({skipped} bad records skipped)" if skipped else ""), file=sys.stderr)

@@ -1,0 +1,1 @@
+"""English to Chinese: the words, and the rules that derive both sentences at once."""
