@@ -73,13 +73,14 @@ class Advantage:
         """
         if rewards.shape != (segments.turns,):
             raise ValueError(f"rewards have shape {tuple(rewards.shape)}, segments hold {segments.turns} turns")
-        returns, peers, count = self._returns(rewards, segments)
+        # in float64: a rounding error in the mean of equal returns, over a deviation of zero, would be huge
+        returns, peers, count = self._returns(rewards.double(), segments)
         centred = returns - self._expected(returns, peers, count)
         if self.scale == "group-std":
             centred = centred / (_peer_std(returns, peers, count) + EPSILON)
         elif self.scale == "batch-std":
             centred = centred / (_pooled_std(centred, all_sum) + EPSILON)
-        return segments.spread(centred, "sequence" if self.credit == "episode" else "turn")
+        return segments.spread(centred, "sequence" if self.credit == "episode" else "turn").to(rewards.dtype)
 
     def _returns(self, rewards: Tensor, segments: Segments) -> tuple[Tensor, Tensor, int]:
         """`[units]` returns, `[units]` index of their set of peers, and the number of those sets."""

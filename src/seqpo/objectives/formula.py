@@ -144,6 +144,6 @@ class Objective:
         k3 = torch.expm1(log_ratio) - log_ratio
         return {
             "ratio_deviation": deviation,
-            "no_gradient": stopped.sum() / totals.tokens,
+            "no_gradient": stopped.to(weight.dtype).sum() / totals.tokens,
             "kl_behaviour": k3.sum() / totals.tokens,
         }

@@ -48,8 +48,9 @@ def group_z(values: Tensor, group: Tensor, groups: int) -> Tensor:
         group: `[episodes]` index of the group of each.
         groups: number of groups.
     """
-    sizes = add_by(torch.ones_like(values), group, groups)
-    centred = values - (add_by(values, group, groups) / sizes)[group]
+    wide = values.double()  # float32 would round the mean of equal scores, and find a deviation where there is none
+    sizes = add_by(torch.ones_like(wide), group, groups)
+    centred = wide - (add_by(wide, group, groups) / sizes)[group]
     std = (add_by(centred.square(), group, groups) / sizes).sqrt()[group]
-    varied = std > 1e-8 * (1 + values.abs())
-    return torch.where(varied, centred / std.clamp(min=torch.finfo(values.dtype).tiny), torch.zeros_like(values))
+    varied = std > 1e-8 * (1 + wide.abs())
+    return torch.where(varied, centred / std.where(varied, 1.0), 0.0).to(values.dtype)

@@ -15,12 +15,12 @@ def _table(text: str) -> dict[str, str]:
 
 IRREGULAR_PLURALS = _table("""
     man:men woman:women child:children mouse:mice sheep:sheep fish:fish knife:knives scarf:scarves
-    policeman:policemen salesman:salesmen goose:geese wife:wives loaf:loaves
+    policeman:policemen salesman:salesmen businessman:businessmen goose:geese wife:wives loaf:loaves
 """)
 
 IRREGULAR_PASTS = _table("""
     be:was become:became begin:began break:broke bring:brought build:built buy:bought catch:caught
-    come:came cut:cut do:did draw:drew drink:drank drive:drove eat:ate fall:fell feed:fed feel:felt
+    choose:chose come:came cut:cut do:did draw:drew drink:drank drive:drove eat:ate fall:fell feed:fed feel:felt
     find:found fly:flew forget:forgot get:got give:gave go:went hang:hung have:had hear:heard
     hide:hid keep:kept know:knew leave:left lend:lent lose:lost make:made mean:meant meet:met
     pay:paid put:put read:read ride:rode run:ran say:said see:saw sell:sold send:sent set:set
@@ -30,13 +30,15 @@ IRREGULAR_PASTS = _table("""
 """)
 
 IRREGULAR_PARTICIPLES = _table("""
-    be:been break:broken come:come do:done draw:drawn drink:drunk drive:driven eat:eaten fall:fallen
-    forget:forgotten give:given go:gone hide:hidden know:known ride:ridden run:run see:seen
-    show:shown sing:sung steal:stolen swim:swum take:taken tear:torn throw:thrown wake:woken
-    wear:worn write:written
+    be:been begin:begun break:broken choose:chosen come:come do:done draw:drawn drink:drunk
+    drive:driven eat:eaten fall:fallen forget:forgotten give:given go:gone hide:hidden know:known
+    ride:ridden run:run see:seen show:shown sing:sung steal:stolen swim:swum take:taken tear:torn
+    throw:thrown wake:woken wear:worn write:written
 """)
 
-DOUBLING = frozenset(("begin", "forget", "get", "hug", "plan", "put", "run", "set", "sit", "stop", "swim", "win"))
+DOUBLING = frozenset(
+    ("begin", "chat", "cut", "forget", "get", "hug", "plan", "put", "run", "set", "sit", "stop", "swim", "win")
+)
 """Verbs that double their last consonant before *-ed* and *-ing*."""
 
 VOICED_H = ("hour", "honest")

@@ -5,7 +5,7 @@ from typing import Literal
 
 from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word
 from seqpo.tasks.translation.grammar.english_chinese import lexicon
-from seqpo.tasks.translation.grammar.english_chinese.lexicon import Aspect, Verb
+from seqpo.tasks.translation.grammar.english_chinese.lexicon import Aspect, Place, Verb
 from seqpo.tasks.translation.grammar.english_chinese.phrases import (
     Article,
     NounPhrase,
@@ -21,7 +21,7 @@ Form = Literal["past", "progressive", "habit", "future", "already", "never", "mo
 
 NOTHING = Phrase([], [])
 OBJECTS = tuple(kind for kind in lexicon.NOUNS if lexicon.VERBS_BY_OBJECT[kind]["action"])
-MOVABLE = frozenset(("person", "kin", "animal", "food", "dish", "drink", "text", "print", "thing"))
+MOVABLE = frozenset(("person", "kin", "animal", "text", "print", "thing"))
 """Kinds of objects that one may deal with at any place."""
 
 
@@ -58,13 +58,13 @@ class Clause:
     modal: Phrase = NOTHING
 
 
-def transitive(draw: Draw, subject: NounPhrase, form: Form) -> Clause:
-    """Someone does something to something."""
+def transitive(draw: Draw, subject: NounPhrase, form: Form, *, denial: float = 0.12) -> Clause:
+    """Someone does something to something; ``denial`` is how often they don't."""
     kind, verb = object_and_verb(draw, form)
-    denied = form not in ("progressive", "already", "never") and draw.chance(0.12)
+    denied = form not in ("progressive", "already", "never") and draw.chance(denial)
     what = thing(draw, kind, _article(form, denied=denied))
     clause = Clause(subject, verb, form, draw.concept(), Phrase(what.source, what.target))
-    return finished(draw, clause, denied=denied, movable=kind in MOVABLE)
+    return _finished(draw, clause, denied=denied, places=_places(kind))
 
 
 def _article(form: Form, *, denied: bool) -> Article:
@@ -85,10 +85,18 @@ def object_and_verb(draw: Draw, form: Form) -> tuple[str, Verb]:
             return kind, draw.pick(verbs)
 
 
-def intransitive(draw: Draw, subject: NounPhrase, form: Form) -> Clause:
-    """Someone does something."""
+def intransitive(draw: Draw, subject: NounPhrase, form: Form, *, denial: float = 0.1) -> Clause:
+    """Someone does something; ``denial`` is how often they don't."""
     clause = Clause(subject, draw.pick(lexicon.INTRANSITIVES), form, draw.concept())
-    return finished(draw, clause, denied=form in ("past", "future") and draw.chance(0.1), movable=True)
+    denied = form in ("past", "future") and draw.chance(denial)
+    return _finished(draw, clause, denied=denied, places=lexicon.PLACES)
+
+
+def _places(kind: str) -> tuple[Place, ...]:
+    """The places where one deals with objects of a kind."""
+    if kind in ("food", "dish", "drink"):
+        return lexicon.EATING_PLACES
+    return lexicon.PLACES if kind in MOVABLE else ()
 
 
 def transfer(draw: Draw, subject: NounPhrase, form: Form) -> Clause:
@@ -125,13 +133,13 @@ def any_clause(draw: Draw, form: Form, subject: NounPhrase | None = None) -> Cla
     return placement(draw, someone, form)
 
 
-def finished(draw: Draw, clause: Clause, *, denied: bool, movable: bool) -> Clause:
+def _finished(draw: Draw, clause: Clause, *, denied: bool, places: tuple[Place, ...]) -> Clause:
     """Adds a denial, or else company, place and manner now and then; then a time and a modal verb."""
     if denied:
         clause = replace(clause, denial=(draw.concept(),))
     elif clause.form != "state" and clause.verb.aspect == "action":
-        if movable and draw.chance(0.4):
-            clause = replace(clause, place=at(draw, draw.pick(lexicon.PLACES)))
+        if places and draw.chance(0.4):
+            clause = replace(clause, place=at(draw, draw.pick(places)))
         if draw.chance(0.12):
             clause = replace(clause, company=company(draw))
         elif draw.chance(0.12) and clause.object.source and clause.form in ("past", "progressive"):

@@ -22,6 +22,11 @@ class Noun:
     measure: str
     kind: str
 
+    @property
+    def owned(self) -> bool:
+        """Whether it can be somebody's: *my teacher*, but not *my tourist*."""
+        return self.kind != "person" or self.english in OWNED
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -112,7 +117,7 @@ NOUNS_BY_KIND = {
         duck              鸭子      只
         monkey            猴子      只
         chicken           鸡        只
-        elephant          大象      头
+        tiger             老虎      只
     """,
     "food": """
         apple             苹果      个
@@ -231,7 +236,7 @@ NOUNS_BY_KIND = {
     "opening": """
         door              门        扇
         window            窗户      扇
-        gate              大门      扇
+        safe              保险柜    个
         drawer            抽屉      个
         cabinet           柜子      个
     """,
@@ -286,7 +291,7 @@ ACTIONS_TABLE = """
     print          打印    text
     revise         修改    text
     buy            买      text print thing clothes vehicle cycle machine food dish drink animal
-    sell           卖      text print thing clothes vehicle cycle machine food animal
+    sell           卖      text print thing clothes vehicle cycle machine food drink animal
     look for       找      text print thing clothes vehicle cycle person animal kin
     steal          偷      text print thing clothes vehicle cycle machine food animal
     hide           藏      text print thing clothes
@@ -296,19 +301,21 @@ ACTIONS_TABLE = """
     pick up        捡起    text print thing clothes
     repair         修理    vehicle cycle machine opening
     check          检查    vehicle cycle machine opening text
-    use            使用    thing machine vehicle cycle
+    kick           踢      opening
+    measure        测量    opening
+    use            使用    machine vehicle cycle
     rent           租      vehicle cycle
     drive          开      vehicle
     ride           骑      cycle
     push           推      vehicle cycle opening
-    wash           洗      clothes vehicle cycle animal food
+    wash           洗      clothes vehicle cycle animal
     wear           穿      clothes
     try on         试穿    clothes
     fold           叠      clothes
     iron           熨      clothes
     sew            缝      clothes
     design         设计    clothes building
-    draw           画      animal person building thing
+    draw           画      animal person building
     eat            吃      food dish
     taste          尝      food dish drink
     order          点      dish drink
@@ -346,12 +353,12 @@ ACTIONS_TABLE = """
     clean          打扫    building
     decorate       装饰    building
     renovate       翻修    building
-    paint          粉刷    building opening
-    guard          守卫    building opening
+    paint          粉刷    building
+    guard          守卫    building
     tour           参观    building
     turn on        打开    machine
     turn off       关掉    machine
-    install        安装    machine
+    install        安装    machine opening
     move           搬      machine
     open           打开    opening
     close          关上    opening
@@ -367,6 +374,7 @@ EVENTS_TABLE = """
     hear           听见    person kin animal
     meet           遇见    person kin
     receive        收到    text
+    bring          带来    text print thing clothes food dish drink
 """
 
 STATES_TABLE = """
@@ -385,7 +393,7 @@ STATES_TABLE = """
 INTRANSITIVES_TABLE = """
     sleep          睡觉
     work           工作
-    swim           游泳
+    sneeze         打喷嚏
     dance          跳舞
     sing           唱歌
     run            跑步
@@ -400,7 +408,6 @@ INTRANSITIVES_TABLE = """
     cook           做饭
     draw           画画
     play           玩
-    argue          吵架
     daydream       发呆
 """
 
@@ -545,7 +552,7 @@ MANNERS_TABLE = """
     quietly        悄悄地
     happily        高兴地
     patiently      耐心地
-    secretly       偷偷地
+    secretly       秘密地
     seriously      认真地
 """
 
@@ -620,6 +627,14 @@ PRONOUNS = (
     Pronoun("they", "them", "their", "他们", "p"),
 )
 
+OWNED_TABLE = """
+    student  teacher  doctor  child  neighbor  driver  lawyer  nurse  cook  manager  worker  guest
+"""
+"""The people, besides kin, who can be somebody's."""
+
+EATING_TABLE = "park  kitchen  restaurant  market  garden  supermarket  hotel  yard  office  school"
+"""The places where one eats."""
+
 NUMBERS = (("two", "两"), ("three", "三"), ("four", "四"), ("five", "五"), ("six", "六"))
 
 MODALS = (("can", "能"), ("must", "必须"), ("should", "应该"), ("want to", "想"))
@@ -656,7 +671,9 @@ NOUNS = {
 }
 NOUNS_BY_NAME = {noun.english: noun for group in NOUNS.values() for noun in group}
 NOUNS_BY_NAME["song"] = Noun("song", "歌", "首", "text")
+OWNED = frozenset(OWNED_TABLE.split())
 PLACES = _places(PLACES_TABLE)
+EATING_PLACES = tuple(place for place in PLACES if place.english in EATING_TABLE.split())
 SPOTS = _places(SPOTS_TABLE)
 ACTIONS = _verbs(ACTIONS_TABLE)
 EVENTS = _verbs(EVENTS_TABLE, "event")

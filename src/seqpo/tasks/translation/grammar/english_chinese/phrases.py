@@ -31,9 +31,9 @@ def noun_phrase(draw: Draw, noun: Noun, article: Article = "any") -> NounPhrase:
     """A noun with its determiner and perhaps an adjective."""
     many = draw.chance(0.25)
     point = draw.random.random() * (0.6 if article == "definite" else 1.0)
-    if point < 0.15:
+    if point < 0.15 and noun.owned:
         return _owned(draw, noun)
-    if point < 0.25:
+    if 0.15 <= point < 0.25:
         word = ("these", "这些") if many else ("this", "这")
         return determined(draw, noun, *word, many=many)
     if point < 0.6:
@@ -93,10 +93,11 @@ def determined(
 
 
 def _owned(draw: Draw, noun: Noun) -> NounPhrase:
-    """*my book*, 我的书; *my mother*, 我妈妈."""
+    """*my book*, 我的书; *my mother*, 我妈妈. One 的 is enough: no adjective that has its own."""
     owner = draw.pick(lexicon.PRONOUNS)
     whose, concept = (draw.concept(),), (draw.concept(),)
-    quality = _adjective(draw, noun) or Phrase([], [])
+    adjective = _adjective(draw, noun)
+    quality = Phrase([], []) if adjective is None or adjective.target[0].text.endswith("的") else adjective
     of = [] if noun.kind == "kin" else [Word("的", whose)]
     source = [Word(owner.possessive, whose), *quality.source, *_english_noun(noun, concept, many=False)]
     target = [Word(owner.chinese, whose), *of, *quality.target, Word(noun.chinese, concept)]

@@ -37,6 +37,8 @@ FORMS: Weighted = (
 REPORTED_FORMS: Weighted = ((0.5, "past"), (0.2, "habit"), (0.3, "future"))
 OBJECT_FORMS: Weighted = ((0.8, "past"), (0.2, "habit"))
 SUBJECT_FORMS: Weighted = ((0.65, "past"), (0.2, "progressive"), (0.15, "habit"))
+OBJECT_MAIN_FORMS: Weighted = ((0.6, "past"), (0.2, "state"), (0.2, "progressive"))
+SUBJECT_MAIN_FORMS: Weighted = ((0.7, "past"), (0.3, "state"))
 REASON_FORMS: Weighted = ((0.85, "past"), (0.15, "habit"))
 
 
@@ -102,13 +104,14 @@ def reason(draw: Draw) -> Phrase:
 
 def occasion(draw: Draw) -> Phrase:
     """Something and when it happened."""
-    link = draw.pick(OCCASIONS)
-    return _arranged(draw, link, _short(draw, "past"), _response(draw, "past", link.answer_infix))
+    link, inner = draw.pick(OCCASIONS), _short(draw, "past", denial=0.0)
+    return _arranged(draw, link, inner, _response(draw, "past", link.answer_infix, denial=0.0))
 
 
 def condition(draw: Draw) -> Phrase:
     """What will happen, and if what does."""
-    return _arranged(draw, IF, timeless(_short(draw, "habit")), _response(draw, "future", IF.answer_infix))
+    inner = timeless(_short(draw, "habit"))
+    return _arranged(draw, IF, inner, _response(draw, "future", IF.answer_infix))
 
 
 def feeling(draw: Draw, who: NounPhrase) -> Phrase:
@@ -122,13 +125,15 @@ def feeling(draw: Draw, who: NounPhrase) -> Phrase:
     return Phrase([*who.source, be, Word(how, concept)], [*who.target, Word("很" + chinese, concept)])
 
 
-def _short(draw: Draw, form: Form) -> Clause:
+def _short(draw: Draw, form: Form, *, denial: float = 0.1) -> Clause:
     subject = person(draw)
-    return transitive(draw, subject, form) if draw.chance(0.75) else intransitive(draw, subject, form)
+    if draw.chance(0.75):
+        return transitive(draw, subject, form, denial=denial)
+    return intransitive(draw, subject, form, denial=denial)
 
 
-def _response(draw: Draw, form: Form, infix: str = "") -> Phrase:
-    clause = timeless(_short(draw, form))
+def _response(draw: Draw, form: Form, infix: str = "", *, denial: float = 0.1) -> Phrase:
+    clause = timeless(_short(draw, form, denial=denial))
     return Phrase(in_english(clause), in_chinese(clause, infix=infix))
 
 
@@ -161,8 +166,8 @@ def _said(text: str, concept: tuple[int, ...]) -> list[Word]:
 
 
 def described_object(draw: Draw) -> Phrase:
-    """A sentence that ends with a noun and what is said about it: *the book that the student bought*, 学生买的那本书."""
-    form = draw.weighted(((0.6, "past"), (0.2, "state"), (0.2, "progressive")))
+    """A sentence that ends with a noun and what tells it from others: *the book that I bought*, 我买的那本书."""
+    form = draw.weighted(OBJECT_MAIN_FORMS)
     who = person(draw)
     kind, verb = object_and_verb(draw, form)
     if kind == "kin":
@@ -180,7 +185,7 @@ def described_subject(draw: Draw) -> Phrase:
     who = the(draw, noun, _deed(draw, draw.weighted(SUBJECT_FORMS), many=many), many=many)
     if draw.chance(0.35):
         return _stop(*feeling(draw, who))
-    clause = timeless(any_clause(draw, draw.weighted(((0.7, "past"), (0.3, "state"))), who))
+    clause = timeless(any_clause(draw, draw.weighted(SUBJECT_MAIN_FORMS), who))
     return _stop(in_english(clause), in_chinese(clause))
 
 

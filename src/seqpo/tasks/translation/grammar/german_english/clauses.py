@@ -19,6 +19,9 @@ Tense = Literal["present", "past"]
 
 NOTHING = Phrase([], [])
 OBJECTS = tuple(lexicon.TRANSITIVES_BY_OBJECT)
+HANDLED = frozenset(("food", "drink", "text", "thing", "clothes", "opening"))
+"""Kinds of objects that one may deal with quickly or carefully."""
+
 MOVABLE = frozenset(("food", "drink", "text", "thing", "clothes", "person", "animal"))
 """Kinds of objects that one may meet at any place."""
 
@@ -86,7 +89,7 @@ def _with_circumstance(draw: Draw, clause: Clause, kind: str, *, definite: bool)
     if point < 0.3 and kind in MOVABLE and clause.verb.aspect != "state":
         where = location(draw)
         return replace(clause, middle=where.source + clause.middle, rest=clause.rest + where.target)
-    if point > 0.85 and clause.verb.aspect == "action" and not clause.denial:
+    if point > 0.85 and kind in HANDLED and clause.verb.aspect == "action" and not clause.denial:
         how = draw.phrase(*draw.pick(lexicon.MANNERS))
         middle = clause.middle + how.source if definite else how.source + clause.middle
         return replace(clause, middle=middle, rest=clause.rest + how.target)
@@ -131,7 +134,7 @@ def intransitive(draw: Draw, subject: NounPhrase, tense: Tense, kind: str = "per
     if draw.chance(0.12):
         no = draw.concept()
         return with_time(draw, replace(clause, middle=[Word("nicht", (no,))], denial=(no,)))
-    if not verb.prefix and draw.chance(0.4):
+    if kind == "person" and not verb.prefix and draw.chance(0.4):
         where = location(draw)
         clause = replace(clause, middle=where.source, rest=where.target)
     return with_time(draw, clause)

@@ -411,7 +411,7 @@ INTRANSITIVES_TABLE = """
     arbeiten       arbeitet       hat gearbeitet      work         person
     tanzen         tanzt          hat getanzt         dance        person
     singen         singt          hat gesungen        sing         person
-    schwimmen      schwimmt       ist geschwommen     swim         person animal
+    springen       springt        ist gesprungen      jump         person animal
     warten         wartet         hat gewartet        wait         person animal
     spielen        spielt         hat gespielt        play         person animal
     träumen        träumt         hat geträumt        dream        person
@@ -707,7 +707,7 @@ def _noun(row: list[str], kind: str) -> Noun:
         singular.endswith("*"),
         meaning,
         kind,
-        kind != "person" or meaning in OWNED_TABLE.split(),
+        meaning in OWNED_TABLE.split() if kind == "person" else kind != "transport",
     )
 
 

@@ -1,0 +1,41 @@
+# Everything runs in .venv, which is made on first use from constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint types contracts check clean
+
+demo: .venv/demo
+	$(BIN)/seqpo demo --out runs/demo
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+contracts: .venv/dev
+	$(BIN)/lint-imports
+
+check: lint types contracts test
+
+# torch goes first: its CPU build fits a plain pin, and nothing else then pulls a larger one
+.venv/torch: constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt torch
+	touch $@
+
+.venv/demo: .venv/torch pyproject.toml
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/dev: .venv/demo
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist src/*.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,107 @@
+"""A small network as a policy for control: features in, one of a few actions out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from seqpo.episodes import Batch, Episode, Turn
+from seqpo.sessions.sampling import Uniforms, choose
+
+Features = NDArray[np.float32]
+
+
+class Situation(Protocol):
+    """One episode under way in an environment."""
+
+    @property
+    def features(self) -> Features:
+        """What the policy sees now."""
+        ...
+
+    def act(self, action: int) -> tuple[float, bool]:
+        """Take an action; return its reward and whether the episode is over."""
+        ...
+
+
+class Place(Protocol):
+    """A start of episodes in an environment."""
+
+    def begin(self) -> Situation:
+        """Begin an episode; each begins alike."""
+        ...
+
+
+def mlp(inputs: int, actions: int, hidden: int = 64) -> nn.Module:
+    """Make a network of two hidden layers."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh(), nn.Linear(hidden, actions)
+    )
+
+
+class NetworkPolicy:
+    """Samples actions from a softmax over a network's outputs, all episodes of a rollout in step.
+
+    Args:
+        network: `[n, features]` to `[n, actions]` logits.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.module = network
+        self.version = 0
+        self._actor = copy.deepcopy(network).requires_grad_(False)
+
+    def rollout(self, starts: Sequence[Place], group_size: int, *, seed: int, first: int = 0) -> list[Episode]:
+        """Sample `group_size` episodes from each start."""
+        count = len(starts) * group_size
+        situations = [start.begin() for start in starts for _ in range(group_size)]
+        uniforms = [Uniforms(seed, first * group_size + number) for number in range(count)]
+        turns: list[list[Turn]] = [[] for _ in range(count)]
+        going = list(range(count))
+        while going:
+            seen = np.stack([situations[i].features for i in going])
+            logits = self._logits(self._actor, torch.from_numpy(seen))
+            drawn = torch.tensor([uniforms[i].next() for i in going], dtype=torch.float64, device=logits.device)
+            actions, logprobs = choose(logits, drawn)
+            still = []
+            for row, (i, action, logprob) in enumerate(zip(going, actions.tolist(), logprobs.tolist(), strict=True)):
+                reward, over = situations[i].act(action)
+                turns[i].append(Turn(seen[row], (action,), (logprob,), reward))
+                if not over:
+                    still.append(i)
+            going = still
+        return [Episode(first + i // group_size, tuple(taken), self.version) for i, taken in enumerate(turns)]
+
+    def logprobs(self, batch: Batch) -> Tensor:
+        """Score the actions of a batch: `[N]`, differentiable."""
+        seen = torch.from_numpy(np.stack([turn.observation for episode in batch.episodes for turn in episode.turns]))
+        logits = self._logits(self.module, seen)
+        return torch.log_softmax(logits, dim=-1).gather(1, batch.actions[:, None]).squeeze(1)
+
+    @staticmethod
+    def _logits(network: nn.Module, seen: Tensor) -> Tensor:
+        weight = next(network.parameters())
+        logits: Tensor = network(seen.to(weight.device, weight.dtype))
+        return logits
+
+    def sizes(self, episodes: Sequence[Episode]) -> list[int]:
+        """Turns of each episode: what micro-batches are balanced by."""
+        return [len(episode.turns) for episode in episodes]
+
+    def refresh(self, weights: Mapping[str, Tensor]) -> None:
+        """Act by these weights from now on."""
+        self._actor.load_state_dict(weights)
+        self._actor.to(next(iter(weights.values())).device)
+        self.version += 1
+
+    def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
+        """Write the weights as safetensors."""
+        save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
