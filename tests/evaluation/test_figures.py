@@ -133,26 +133,30 @@ def test_nothing_to_draw_and_unknown_scores_are_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_learning_curves_have_a_panel_per_measure_and_one_for_the_reward(tmp_path):
+@pytest.mark.parametrize("place", ["dev", "rollout"])
+def test_learning_curves_have_a_panel_per_measure(tmp_path, place):
     rows = [
-        {"step": 0, "dev/bleu": 20.0, "dev/al": 5.0, "loss": 3.0},
-        {"step": 5, "reward/total": 0.1, "reward/quality": 0.2, "loss": float("nan")},
-        {"step": 10, "reward/total": 0.3, "reward/quality": float("nan"), "dev/bleu": 22.0, "dev/al": 4.0},
+        {"step": 0, f"{place}/bleu": 20.0, f"{place}/al": 5.0, "loss": 3.0},
+        {"step": 5, f"{place}/own": 0.2, "loss": float("nan")},
+        {"step": 10, f"{place}/own": float("nan"), f"{place}/bleu": 22.0, f"{place}/al": 4.0},
     ]
     figure = learning_curves(rows, tmp_path / "learning.png")
     curves = {
-        (axes.get_title(loc="left"), line.get_label()): list(zip(*line.get_data(), strict=True))
+        axes.get_title(loc="left"): list(zip(*line.get_data(), strict=True))
         for axes in figure.axes
         for line in axes.lines
     }
     assert curves == {
-        ("BLEU (%)", "bleu"): [(0, 20), (10, 22)],
-        ("Average lagging, AL (source units)", "al"): [(0, 5), (10, 4)],
-        ("Reward", "total"): [(5, 0.1), (10, 0.3)],
-        ("Reward", "quality"): [(5, 0.2)],
+        "BLEU (%)": [(0, 20), (10, 22)],
+        "Average lagging, AL (source units)": [(0, 5), (10, 4)],
+        "own": [(5, 0.2)],
     }
-    assert [axes.get_legend() is not None for axes in figure.axes] == [False, False, True]
     assert (tmp_path / "learning.png").read_bytes().startswith(PNG)
+
+
+def test_what_was_sampled_is_drawn_only_where_nothing_was_measured(tmp_path):
+    figure = learning_curves([{"step": 1, "dev/al": 2.0, "rollout/quality": 50.0}], tmp_path / "learning.png")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Average lagging, AL (source units)"]
 
 
 @settings(max_examples=10, deadline=None)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -114,6 +115,18 @@ def assert_same_tokens(
                     f"{name} wrote {list(other)} in turn {turn} of stream {stream}, "
                     f"where the engine wrote {list(tokens)}: their times cannot be compared"
                 )
+
+
+def assert_close(name: str, expected: Tensor, got: Tensor, tolerance: float) -> float:
+    """Compare what two contestants computed; return the relative error, in the Euclidean norm.
+
+    Raises:
+        BenchError: the error is above the tolerance.
+    """
+    error = float((got - expected).norm() / expected.norm())
+    if not error <= tolerance:
+        raise BenchError(f"{name} is off by {error:.1e} of its size, more than {tolerance:.0e}: do not compare times")
+    return error
 
 
 @contextmanager

@@ -43,22 +43,25 @@ def contestants(recipe: Recipe) -> list[Contestant]:
     Raises:
         RecipeError: no stage has been trained.
     """
-    chunk = recipe.episode.chunk
-    trained = [stage for stage in recipe.evaluation.stages if checkpoints.latest(Path(recipe.out) / stage)]
+    chunk, asked = recipe.episode.chunk, recipe.evaluation
+    trained = [stage for stage in asked.stages if checkpoints.latest(Path(recipe.out) / stage)]
     if not trained:
         raise RecipeError(f"{recipe.out}: no stage has been trained there; run `seqpo sft` first")
-    listed = [Contestant(stage, stage, chunk, own, "own") for stage in trained]
-    listed += [
-        Contestant(f"sft-m{size}", "sft", size, own, "own")
-        for size in recipe.evaluation.chunks
-        if "sft" in trained and size != chunk
-    ]
-    lender = recipe.evaluation.fixed if recipe.evaluation.fixed in trained else trained[-1]
-    listed += [
-        Contestant(f"wait-{k}", lender, chunk, fixed(k), f"wait-{k} with the weights of {lender}")
-        for k in recipe.evaluation.wait_k
-    ]
-    return [*listed, Contestant("offline", lender, chunk, fixed(None), f"offline with the weights of {lender}")]
+    listed = [Contestant(stage, stage, _chunk_of(recipe, stage), own, "own") for stage in trained]
+    if "sft" in trained:
+        sizes = [size for size in asked.chunks if size != chunk]
+        listed += [Contestant(f"sft-m{size}", "sft", size, own, "own") for size in sizes]
+    for number, lender in enumerate([stage for stage in asked.fixed if stage in trained] or trained[-1:]):
+        mark, weights = f"@{lender}" if number else "", f"with the weights of {lender}"
+        listed += [Contestant(f"wait-{k}{mark}", lender, chunk, fixed(k), f"wait-{k} {weights}") for k in asked.wait_k]
+        listed.append(Contestant(f"offline{mark}", lender, chunk, fixed(None), f"offline {weights}"))
+    return listed
+
+
+def _chunk_of(recipe: Recipe, stage: str) -> int:
+    """The chunk size of a stage's own policy: the one it was optimized for; the warm-up knows several."""
+    file = Path(recipe.out) / stage / "recipe.toml"
+    return load_recipe(file).episode.chunk if stage != "sft" and file.exists() else recipe.episode.chunk
 
 
 def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
@@ -68,27 +71,25 @@ def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
     references = [pair.target for pair in data.pairs]
     listed = contestants(recipe)
     traces: dict[str, list[Trace]] = {}
-    systems: list[System] = []
+    systems: dict[str, System] = {}
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
         for contestant, found in _play(recipe, listed, data, progress):
             traces[contestant.name] = found
-            systems.append(
-                score(
-                    contestant.name,
-                    found,
-                    references,
-                    language=recipe.data.target_language,
-                    pairs=data.pairs,
-                    resamples=recipe.evaluation.resamples,
-                    signature_parts=_signature(recipe, contestant, data),
-                )
+            systems[contestant.name] = score(
+                contestant.name,
+                found,
+                references,
+                language=recipe.data.target_language,
+                pairs=data.pairs,
+                resamples=recipe.evaluation.resamples,
+                signature_parts=_signature(recipe, contestant, data),
             )
     report = Report(
-        systems=tuple(systems),
-        comparisons=tuple(_compare(recipe, traces, references)),
+        systems=tuple(systems[one.name] for one in listed),
+        comparisons=tuple(_compare(recipe, listed, traces, references)),
         data={"name": data.name, "sha256": data.sha256, "sentences": len(data.pairs)},
         command=command,
-        examples=tuple(_examples(traces, listed[0].name)),
+        examples=tuple(_examples(traces, _last_stage(listed))),
     )
     report.save(out)
     quality_latency([report], out / "curve.png")
@@ -148,35 +149,41 @@ def _commit() -> str:
     return asked.stdout.strip() if asked.returncode == 0 else "release"
 
 
-def _compare(recipe: Recipe, traces: dict[str, list[Trace]], references: Sequence[str]) -> Iterator[Comparison]:
-    """Test each policy-optimized stage against the first one that was trained."""
-    stages = [stage for stage in recipe.evaluation.stages if stage in traces]
-    for stage in stages[1:]:
+def _compare(
+    recipe: Recipe, listed: Sequence[Contestant], traces: dict[str, list[Trace]], references: Sequence[str]
+) -> Iterator[Comparison]:
+    """Test each policy-optimized stage against the warm-up's own policy at the same chunk size."""
+    warm = {one.chunk: one.name for one in listed if one.stage == "sft" and one.policy == "own"}
+    for stage in (one for one in listed if one.name == one.stage != "sft" and one.chunk in warm):
         for metric in ("bleu", "chrf", "al"):
             yield paired_test(
-                traces[stage],
-                traces[stages[0]],
+                traces[stage.name],
+                traces[warm[stage.chunk]],
                 references,
                 language=recipe.data.target_language,
                 metric=metric,
-                names=(stage, stages[0]),
+                names=(stage.name, warm[stage.chunk]),
                 resamples=recipe.evaluation.resamples,
             )
 
 
-def _examples(traces: dict[str, list[Trace]], fallback: str) -> list[str]:
-    """Three sentences of middling length, as the last trained stage translated them."""
-    chosen = traces.get("seqpo", traces[fallback])
+def _last_stage(listed: Sequence[Contestant]) -> str:
+    return [one.name for one in listed if one.name == one.stage][-1]
+
+
+def _examples(traces: dict[str, list[Trace]], name: str) -> list[str]:
+    """Three sentences of different length, as a system translated them."""
+    chosen = traces[name]
     order = sorted(range(len(chosen)), key=lambda index: (len(chosen[index].source), index))
     return [format_trace(chosen[order[len(order) * share // 4]]) for share in (1, 2, 3)]
 
 
 def of_run(run: Path) -> Recipe:
-    """Read the recipe that a run was made by."""
-    file = run / "recipe.toml"
-    if not file.exists():
-        raise RecipeError(f"{file}: no such file; give the folder that `seqpo sft` or `seqpo train` wrote")
-    return replace(load_recipe(file), out=str(run))
+    """Read the recipe that a run was made by: that of the stage which was begun last."""
+    files = sorted(run.glob("*/recipe.toml"), key=lambda file: file.stat().st_mtime)
+    if not files:
+        raise RecipeError(f"{run}: no recipe.toml in a folder there; give the folder that `seqpo sft` wrote")
+    return replace(load_recipe(files[-1]), out=str(run))
 
 
 def plot(paths: Sequence[Path], out: Path, quality: str, latency: str) -> None:

@@ -126,8 +126,8 @@ class EvaluationConfig:
 
     Attributes:
         wait_k: the k of the wait-k systems.
-        stages: stages whose own policy is measured.
-        fixed: stage whose weights the fixed schedules (wait-k, offline) borrow.
+        stages: stages whose own policy is measured, as far as they have been trained.
+        fixed: stages whose weights the fixed schedules (wait-k, offline) borrow.
         chunks: further chunk sizes that the warm-up's own policy is measured at.
         resamples: of the bootstrap.
         slots: streams at a time.
@@ -135,7 +135,7 @@ class EvaluationConfig:
 
     wait_k: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
     stages: tuple[str, ...] = ("sft", "seqpo")
-    fixed: str = "sft"
+    fixed: tuple[str, ...] = ("sft",)
     chunks: tuple[int, ...] = ()
     resamples: int = 1000
     slots: int = 128
@@ -168,6 +168,7 @@ class Recipe:
 
     Attributes:
         out: folder of the run.
+        stage: folder in it that `seqpo train` writes, so that several policies can grow from one warm-up.
         seed: of everything drawn at random.
         vocabulary: size of the tokenizer that is trained where the model brings none.
         temperature: of sampling in training.
@@ -185,6 +186,7 @@ class Recipe:
     """
 
     out: str = "runs/run"
+    stage: str = "seqpo"
     seed: int = 0
     vocabulary: int = 2500
     temperature: float = 1.0

@@ -60,7 +60,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
     objective = objectives.get(recipe.objective.name, **recipe.objective.options)
     advantage = advantages.get(recipe.advantage.name, **recipe.advantage.options)
     with _world(recipe) as world:
-        stage = _stage(recipe, "seqpo", resume, world)
+        stage = _stage(recipe, recipe.stage, resume, world)
         data = build.corpus(recipe, "train")
         _say(world, f"{len(data.pairs)} sentences from {data.name}", data.skipped)
         warm = build.stage_checkpoint(recipe, "sft")
@@ -96,14 +96,14 @@ def _world(recipe: Recipe) -> AbstractContextManager[World]:
 
 
 def _stage(recipe: Recipe, name: str, resume: bool, world: World) -> Path:
-    """Prepare the folder of a stage, and save the resolved recipe beside it."""
+    """Prepare the folder of a stage, and save the resolved recipe in it."""
     stage = Path(recipe.out) / name
     if not resume and (stage.exists() and any(stage.iterdir())):
         raise RecipeError(f"{stage} is not empty: give another --out, --resume it, or remove it")
     world.barrier()
     if world.leads:
         stage.mkdir(parents=True, exist_ok=True)
-        save_recipe(recipe, Path(recipe.out) / "recipe.toml")
+        save_recipe(recipe, stage / "recipe.toml")
     return stage
 
 

@@ -28,6 +28,9 @@ LABELS = {
     "dal": "Differentiable average lagging, DAL (source units)",
     "cw_mean": "Mean consecutive wait, CW (source units)",
     "cw_max": "Longest consecutive wait, CW (source units)",
+    "al_std": "Spread of AL over sentences (source units)",
+    "verb_wait": "Wait before clause-final verbs (source units)",
+    "other_wait": "Wait before other words (source units)",
 }
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; every family also has a marker of its own.
@@ -118,8 +121,8 @@ def quality_latency(
 def learning_curves(metrics: Sequence[Mapping[str, object]], path: str | Path) -> "Figure":
     """Draw what a training run measured against its step, as a PNG.
 
-    Every `dev/…` key has a panel of its own; the parts of the reward, `reward/…`, share one. Rows may lack
-    keys, and values that are not finite numbers are left out.
+    Every `dev/…` key has a panel of its own; where nothing was measured on a development set, every `rollout/…` key
+    has. Rows may lack keys, and values that are not finite numbers are left out.
 
     Args:
         metrics: rows of `metrics.jsonl`, each with the key "step".
@@ -129,19 +132,19 @@ def learning_curves(metrics: Sequence[Mapping[str, object]], path: str | Path) -
         The figure that was written.
 
     Raises:
-        ValueError: if a row has no step, or no row has a `dev/…` or `reward/…` number.
+        ValueError: if a row has no step, or no row has a `dev/…` or `rollout/…` number.
     """
     for number, row in enumerate(metrics, start=1):
         if not isinstance(row.get("step"), int):
             raise ValueError(f'row {number} of the metrics has no whole number under the key "step"')
     panels = _panels(metrics)
     if not panels:
-        raise ValueError("nothing to draw: no row has a number under a key dev/… or reward/…")
+        raise ValueError("nothing to draw: no row has a number under a key dev/… or rollout/…")
     columns = 2 if len(panels) in (2, 4) else min(len(panels), 3)
     lines = -(-len(panels) // columns)
     with _figure(path, (4.4 * columns, 2.9 * lines)) as figure:
-        for place, (title, keys) in enumerate(panels.items(), start=1):
-            _draw_panel(figure.add_subplot(lines, columns, place), title, keys, metrics)
+        for place, (title, key) in enumerate(panels.items(), start=1):
+            _draw_panel(figure.add_subplot(lines, columns, place), title, key, metrics)
     return figure
 
 
@@ -164,8 +167,9 @@ def _figure(path: str | Path, size: tuple[float, float]) -> "Iterator[Figure]":
 
 
 def _family_of(name: str) -> str:
-    if re.fullmatch(r"wait[-_ ]?k?[-_= ]?\d+", name):
-        return "wait-k"
+    kind, _, lender = name.partition("@")
+    if re.fullmatch(r"wait[-_ ]?k?[-_= ]?\d+", kind):
+        return f"wait-k@{lender}" if lender else "wait-k"
     for known in ("offline", "sft", "seqpo"):
         if name.startswith(known):
             return known
@@ -278,38 +282,24 @@ def _ink(axes: "Axes", spacing: float) -> NDArray[np.float64]:
     return np.concatenate(pixels) if pixels else np.empty((0, 2))
 
 
-def _panels(metrics: Sequence[Mapping[str, object]]) -> dict[str, list[str]]:
-    """The keys of each panel by its title, in the order in which they first appear."""
+def _panels(metrics: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """The key of each panel by its title, in the order in which they first appear."""
     keys = dict.fromkeys(key for row in metrics for key, value in row.items() if _number(value) is not None)
-    panels = {LABELS.get(key.removeprefix("dev/"), key): [key] for key in keys if key.startswith("dev/")}
-    if rewards := [key for key in keys if key.startswith("reward/")]:
-        panels["Reward"] = rewards
-    return panels
+    drawn = [key for key in keys if key.startswith("dev/")] or [key for key in keys if key.startswith("rollout/")]
+    return {LABELS.get(name := key.partition("/")[2], name): key for key in drawn}
 
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and isfinite(value) else None
 
 
-def _draw_panel(axes: "Axes", title: str, keys: Sequence[str], metrics: Sequence[Mapping[str, object]]) -> None:
+def _draw_panel(axes: "Axes", title: str, key: str, metrics: Sequence[Mapping[str, object]]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    palette = cycle([_SEQPO, _SFT, *(colour for colour, _ in _OTHERS), _FIXED])
-    for key, colour in zip(keys, palette, strict=False):
-        points = [(row["step"], value) for row in metrics if (value := _number(row.get(key))) is not None]
-        steps, values = zip(*points, strict=True)
-        few = len(points) <= 40
-        axes.plot(
-            steps,
-            values,
-            label=key.partition("/")[2],
-            color=colour,
-            linewidth=1.6,
-            marker="o" if few else None,
-            markersize=3.5,
-        )
+    points = [(row["step"], value) for row in metrics if (value := _number(row.get(key))) is not None]
+    steps, values = zip(*points, strict=True)
+    marker = "o" if len(points) <= 40 else None
+    axes.plot(steps, values, color=_SEQPO, linewidth=1.6, marker=marker, markersize=3.5)
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    if len(keys) > 1:
-        axes.legend(fontsize=8.5)

@@ -155,5 +155,7 @@ class CausalLMPolicy:
     def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """Write a folder that Transformers can load: configuration, weights and tokenizer."""
         state = {name.removeprefix("model."): value for name, value in weights.items()}
+        for tied in self.model.all_tied_weights_keys or ():
+            state.pop(tied, None)  # gathered from shards or a GPU, it would be a second copy
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)

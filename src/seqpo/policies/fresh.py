@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 
@@ -55,7 +56,7 @@ def new_model(config: ModelConfig, vocabulary: int, stop: int, seed: int) -> Pre
     Args:
         config: its shape.
         vocabulary: number of tokens.
-        stop: end-of-turn token, which also pads.
+        stop: end-of-turn token, which also pads when Transformers generates.
         seed: of the weights.
     """
     shape = _CONFIGS[config.family](
@@ -70,11 +71,13 @@ def new_model(config: ModelConfig, vocabulary: int, stop: int, seed: int) -> Pre
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=stop,
-        pad_token_id=stop,
+        pad_token_id=None,  # a padding token's embedding would begin at zero and never learn from being read
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: PreTrainedModel = AutoModelForCausalLM.from_config(shape)
+    assert model.generation_config is not None
+    model.generation_config.pad_token_id = stop
     if config.dropout:
         add_dropout(model, config.dropout)
     return model
@@ -104,7 +107,7 @@ def load_model(path: str | Path) -> PreTrainedModel:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             str(path), dtype=torch.float32, use_safetensors=True
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(
             f"{path}: no causal language model could be loaded from there ({error}); "
             "give a folder with config.json and model.safetensors, or the id of one"

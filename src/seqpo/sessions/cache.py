@@ -20,7 +20,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 RAGGED_ATTENTION = "seqpo-ragged"
 """Name under which `ragged_attention` is registered with Transformers."""
 
-_SPAN = 16  # the attended span grows in steps, so that allocations and kernels are reused
+_STEP = 16  # the cache grows in steps, so that allocations and kernels are reused
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,20 @@ class Plan:
         return self.longest == 1 and self.rows.numel() == self.slots
 
 
-def make_plan(lengths: list[int], counts: list[int], device: torch.device, dtype: torch.dtype) -> Plan:
-    """Plan a pass in which slot i, that already holds `lengths[i]` tokens, brings `counts[i]` more."""
+def make_plan(lengths: list[int], counts: list[int], span: int, device: torch.device, dtype: torch.dtype) -> Plan:
+    """Plan a pass in which slot i, that already holds `lengths[i]` tokens, brings `counts[i]` more.
+
+    Args:
+        lengths: of the slots in use.
+        counts: tokens that each brings; one of them at least brings some.
+        span: positions of the cache, enough for the longest stream.
+        device: of the model.
+        dtype: of the mask.
+    """
     held, brought = torch.tensor(lengths), torch.tensor(counts)
     rows = torch.repeat_interleave(torch.arange(len(counts)), brought)
     columns = torch.arange(len(rows)) - (brought.cumsum(0) - brought)[rows]
-    longest, furthest = max(counts), int((held + brought).max())
-    span = -(-furthest // _SPAN) * _SPAN
+    longest = max(counts)
     # padded queries of a slot get the last position that the slot has, so that no row of the mask is empty
     own = (held[:, None] + torch.arange(longest)).minimum((held + brought - 1).clamp(min=0)[:, None])
     hidden = torch.arange(span) > own[:, None, :, None]
@@ -71,13 +78,17 @@ def make_plan(lengths: list[int], counts: list[int], device: torch.device, dtype
 
 
 class RaggedCache(Cache):
-    """Keys and values of all layers, `[slots, kv_heads, capacity, head_dim]` each; grows as streams get longer."""
+    """Keys and values of all layers, `[slots, kv_heads, capacity, head_dim]` each.
+
+    Attention reads the whole capacity, for products of strided slices would copy them first; so the capacity
+    follows the longest stream closely, up and down.
+    """
 
     def __init__(self, config: PreTrainedConfig, slots: int, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(layers=[DynamicLayer() for _ in range(config.num_hidden_layers)])
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (config.num_hidden_layers, slots, heads, _SPAN, head_dim)
+        shape = (config.num_hidden_layers, slots, heads, _STEP, head_dim)
         self.stored_keys = torch.zeros(shape, device=device, dtype=dtype)
         self.stored_values = torch.zeros(shape, device=device, dtype=dtype)
         self.plan: Plan | None = None
@@ -87,11 +98,15 @@ class RaggedCache(Cache):
         """Tokens that a slot can hold at present."""
         return self.stored_keys.shape[3]
 
+    def span(self, longest: int) -> int:
+        """Return the capacity to use for streams of `longest` tokens: the present one unless it is far off."""
+        if self.capacity / 2 <= longest <= self.capacity:
+            return self.capacity
+        return -(-longest // _STEP) * _STEP
+
     def prepare(self, plan: Plan) -> None:
-        """Make room for a pass, and let the following `update` calls write where it says."""
-        span = plan.mask.shape[-1]
-        if span > self.capacity:
-            more = max(span, 2 * self.capacity) - self.capacity
+        """Take the capacity that a pass was planned with, and let `update` write where the plan says."""
+        if more := plan.mask.shape[-1] - self.capacity:  # a negative padding cuts
             self.stored_keys = nn.functional.pad(self.stored_keys, (0, 0, 0, more))
             self.stored_values = nn.functional.pad(self.stored_values, (0, 0, 0, more))
         self.plan = plan
@@ -105,8 +120,7 @@ class RaggedCache(Cache):
         keys, values = self.stored_keys[layer_idx], self.stored_values[layer_idx]
         keys[plan.rows, :, plan.positions] = key_states[0].transpose(0, 1)
         values[plan.rows, :, plan.positions] = value_states[0].transpose(0, 1)
-        span = plan.mask.shape[-1]
-        return keys[: plan.slots, :, :span], values[: plan.slots, :, :span]
+        return keys[: plan.slots], values[: plan.slots]
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of one slot to another."""
@@ -153,8 +167,8 @@ def ragged_attention(
     else:
         padded = flat.new_zeros(plan.slots, heads, plan.longest, head_dim)
         padded[plan.rows, :, plan.columns] = flat
-    grouped = padded.reshape(plan.slots, kv_heads, sharing * plan.longest, head_dim)
-    scores = grouped @ key.transpose(2, 3) * (scaling if scaling is not None else head_dim**-0.5)
+    scaled = padded * (scaling if scaling is not None else head_dim**-0.5)
+    scores = scaled.reshape(plan.slots, kv_heads, sharing * plan.longest, head_dim) @ key.transpose(2, 3)
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
     mask = plan.mask if sharing == 1 else plan.mask.repeat(1, 1, sharing, 1)

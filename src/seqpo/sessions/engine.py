@@ -15,7 +15,6 @@ word, and nothing is ever encoded twice.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from seqpo.sessions.cache import RAGGED_ATTENTION, RaggedCache, make_plan
+from seqpo.sessions.forward import RaggedModel
 from seqpo.sessions.sampling import Uniforms, choose
 
 
@@ -77,6 +76,8 @@ class Session:
             raise ValueError(f"a turn needs room for one token at least, got a limit of {limit}")
         if not self._pending:
             raise RuntimeError("nothing was read before this turn: there is nothing to answer")
+        if quota is not None and self.engine.unit_starts is None:
+            limit = min(limit, quota)  # each token is a unit, so nothing can follow the last one of the quota
         self._tokens, self._logprobs, self._limit, self._quota, self._units = [], [], limit, quota, 0
         self.writing = quota != 0
 
@@ -143,12 +144,8 @@ class Engine:
         self.longest_read = longest_read
         self.version = 0
         self.passes = 0
-        self._model = _inference_copy(model, dtype)
-        self._body = self._model.base_model
-        self._head = self._model.get_output_embeddings()
-        self._cache = RaggedCache(self._model.config, slots, self._model.device, self._model.dtype)
-        self._limit = getattr(self._model.config, "max_position_embeddings", None)
-        self._starts = None if unit_starts is None else unit_starts.tolist()
+        self.unit_starts = None if unit_starts is None else unit_starts.tolist()
+        self._model = RaggedModel(model, slots, dtype)
         self._open: list[Session] = []  # the session in slot i is the i-th
 
     @property
@@ -175,7 +172,7 @@ class Engine:
         if session.writing:
             raise RuntimeError("this session is still writing: fork it before or after its turn")
         twin = self.open(seed=seed, stream=stream)
-        self._cache.copy(session.slot, twin.slot, session.length)
+        self._model.cache.copy(session.slot, twin.slot, session.length)
         twin.length, twin._pending = session.length, list(session._pending)
         return twin
 
@@ -193,18 +190,17 @@ class Engine:
         self.check(session)
         last = self._open.pop()
         if last is not session:
-            self._cache.copy(last.slot, session.slot, last.length)
+            self._model.cache.copy(last.slot, session.slot, last.length)
             last.slot = session.slot
             self._open[last.slot] = last
         session.slot, session.writing = self.slots, False
 
     def refresh(self, weights: Mapping[str, Tensor]) -> None:
         """Take new weights. All sessions end: they were encoded, and began to choose, under the old ones."""
-        self._model.load_state_dict(weights, strict=False, assign=False)
+        self._model.load(weights)
         self.version += 1
         self._open.clear()
 
-    @torch.no_grad()
     def step(self) -> bool:
         """Run one forward pass for all sessions that are writing; return whether there was any.
 
@@ -215,11 +211,11 @@ class Engine:
         if not any(fed):
             return False
         used = max(i for i, tokens in enumerate(fed) if tokens) + 1
-        lengths = [session.length for session in self._open[:used]]
+        lengths = [session.length for session in self._open]
         counts = [len(tokens) for tokens in fed[:used]]
-        if self._limit is not None and max(map(sum, zip(lengths, counts, strict=True))) > self._limit:
-            raise RuntimeError(f"a stream has grown past the model's {self._limit} positions")
-        hidden = self._forward([token for tokens in fed for token in tokens], lengths, counts)
+        plan = self._model.plan(lengths[:used], counts, kept=max(lengths))
+        hidden = self._model.encode([token for tokens in fed for token in tokens], plan)
+        self.passes += 1
         choosing, last, end = [], [], 0
         for session, count in zip(self._open, counts, strict=False):
             end += count
@@ -228,50 +224,16 @@ class Engine:
                 choosing.append(session)
                 last.append(end - 1)
         if choosing:
-            self._choose(choosing, hidden[torch.tensor(last, device=hidden.device)])
+            self._choose(choosing, self._model.logits(hidden, last))
         return True
 
-    def _forward(self, tokens: list[int], lengths: list[int], counts: list[int]) -> Tensor:
-        """Encode a flat row of tokens: `[N, hidden]`."""
-        device = self._model.device
-        plan = make_plan(lengths, counts, device, self._model.dtype)
-        self._cache.prepare(plan)
-        self.passes += 1
-        output = self._body(
-            input_ids=torch.tensor([tokens], device=device),
-            position_ids=plan.positions[None],
-            past_key_values=self._cache,
-            use_cache=True,
-            ragged_plan=plan,
-        )
-        hidden: Tensor = output.last_hidden_state[0]
-        return hidden
-
-    def _choose(self, sessions: list[Session], hidden: Tensor) -> None:
-        logits: Tensor = self._head(hidden)
-        for row, session in enumerate(sessions):
-            if session._quota is not None:
-                logits[row, self.stop] = float("-inf")
+    def _choose(self, sessions: list[Session], logits: Tensor) -> None:
+        if fixed := [row for row, session in enumerate(sessions) if session._quota is not None]:
+            logits[fixed, self.stop] = float("-inf")
         uniforms = None
         if any(session.uniforms for session in sessions):
             drawn = [session.uniforms.next() if session.uniforms else 0.0 for session in sessions]
             uniforms = torch.tensor(drawn, device=logits.device, dtype=torch.float64)
         tokens, logprobs = choose(logits, uniforms, self.temperature)
         for session, token, logprob in zip(sessions, tokens.tolist(), logprobs.tolist(), strict=True):
-            session._accept(token, logprob, self._starts[token] if self._starts is not None else 1)
-
-
-def _inference_copy(model: PreTrainedModel, dtype: torch.dtype | None) -> PreTrainedModel:
-    twin: PreTrainedModel = copy.deepcopy(model).eval().requires_grad_(False).to(dtype or model.dtype)
-    try:
-        twin.set_attn_implementation(RAGGED_ATTENTION)
-    except (ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{type(model).__name__} does not take its attention from Transformers' registry, "
-            "so it cannot run ragged sessions; use a Llama-, Qwen- or Mistral-type model"
-        ) from error
-    if any(kind != "full_attention" for kind in getattr(twin.config, "layer_types", None) or []):
-        raise ValueError(
-            f"{type(model).__name__} has layers without full attention; sessions need all of the past"
-        )
-    return twin
+            session._accept(token, logprob, self.unit_starts[token] if self.unit_starts is not None else 1)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+_BLOCK = 64  # a long cumulative sum is slow, two short ones are not
 
 
 class Uniforms:
@@ -37,14 +39,36 @@ def choose(logits: Tensor, uniforms: Tensor | None, temperature: float = 1.0) ->
         `[rows]` tokens, and `[rows]` their log-probs under the distribution that they were chosen from, in
         float32 or wider.
     """
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32)) / temperature
-    logprobs = torch.log_softmax(wide, dim=-1)
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if temperature != 1.0:
+        wide = wide / temperature
     if uniforms is None:
-        tokens = logprobs.argmax(dim=-1)
-    else:
-        cumulative = logprobs.exp().cumsum(dim=-1)
-        # scaling by the last sum, not by 1, keeps rounding from ever pointing past the last token with a chance
-        target = uniforms.to(cumulative) * cumulative[:, -1]
-        tokens = torch.searchsorted(cumulative, target[:, None], right=True).squeeze(1)
-        tokens = tokens.clamp(max=logits.shape[-1] - 1)
-    return tokens, logprobs.gather(1, tokens[:, None]).squeeze(1)
+        tokens = wide.argmax(dim=-1)
+        return tokens, _at(wide, tokens) - wide.logsumexp(dim=-1)
+    chances = torch.softmax(wide, dim=-1)
+    tokens = _invert(chances, uniforms.to(chances))
+    return tokens, _at(chances, tokens).log()
+
+
+def _invert(chances: Tensor, uniforms: Tensor) -> Tensor:
+    """Find where the cumulative sums of rows pass the uniform numbers: first which block of entries, then which."""
+    if over := chances.shape[-1] % _BLOCK:
+        chances = nn.functional.pad(chances, (0, _BLOCK - over))
+    blocks = chances.unflatten(1, (-1, _BLOCK))
+    sums = blocks.sum(dim=-1)
+    ends = sums.cumsum(dim=-1)
+    target = uniforms * ends[:, -1]
+    block = _first_beyond(ends, target)
+    inside = blocks[torch.arange(len(block), device=block.device), block].cumsum(dim=-1)
+    return block * _BLOCK + _first_beyond(inside, target - _at(ends, block) + _at(sums, block))
+
+
+def _first_beyond(cumulative: Tensor, target: Tensor) -> Tensor:
+    """Return the first place of each row whose sum is above the target, or else the last one that adds to it."""
+    # rounding may put a target at the very end, where only entries without a chance would follow
+    least = torch.nextafter(cumulative[:, -1], torch.zeros_like(target))
+    return torch.searchsorted(cumulative, target.minimum(least)[:, None], right=True).squeeze(1)
+
+
+def _at(table: Tensor, columns: Tensor) -> Tensor:
+    return table.gather(1, columns[:, None]).squeeze(1)

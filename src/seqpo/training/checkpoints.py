@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import (
@@ -129,9 +130,12 @@ def _read_training(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         tensors = load_file(folder / "optimizer.safetensors")
     except FileNotFoundError as error:
-        raise CheckpointError(f"{error.filename}: no such file; this checkpoint can't be resumed from") from error
-    except (ValueError, OSError) as error:
+        lost = error.filename or folder / "optimizer.safetensors"  # safetensors tells no name
+        raise CheckpointError(f"{lost}: no such file; this checkpoint can't be resumed from") from error
+    except (ValueError, OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: unreadable ({error}); resume from an earlier checkpoint") from error
+    if missing := sorted({"step", "updates", "groups"} - set(state)):
+        raise CheckpointError(f"{folder}/state.json lacks {missing[0]}; resume from an earlier checkpoint")
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{folder}/optimizer.safetensors: {name} is not finite")

@@ -143,16 +143,22 @@ def optimize(
 
     Raises:
         DivergenceError: a reward, loss or gradient that isn't finite.
-        ValueError: a KL coefficient without a reference.
+        ValueError: a KL coefficient without a reference, or starts that the processes can't share equally.
     """
     if config.kl.coefficient and reference is None:
         raise ValueError("a KL coefficient needs a reference policy; set it to 0 for none")
+    if world.size > 1 and config.starts % (world.size * config.minibatches):
+        raise ValueError(
+            f"{config.starts} starts can't be cut into {config.minibatches} minibatches on each of {world.size} "
+            f"processes: choose a multiple of {world.size * config.minibatches}"
+        )
     policy.module = world.wrap(policy.module)
     updates = Updates(policy.module, config.optimizer, world, config.steps * config.epochs * config.minibatches)
     found = checkpoints.latest(stage) if resume_weights else None
     done = checkpoints.resume(found, updates, resume_weights(found)) if found and resume_weights else 0
     learner = _Learner(policy, objective, advantage, config, updates, reference)
     policy.refresh(full_weights(policy.module))
+    policy.module.eval()  # with dropout it would be another policy than the one that samples
     with RunLog(stage, "policy optimization", config.steps, done, silent=not world.leads) as log:
         for step in range(done, config.steps):
             result = learner.step(task, step)
@@ -254,10 +260,11 @@ class _Learner:
         named = {f"rollout/{name}": value.sum() for name, value in rewards.parts.items()}
         named["rollout/reward"] = rewards.values.sum()
         named["rollout/tokens"] = rewards.values.new_tensor(batch.segments.tokens)
-        named["rollout/entropy"] = -batch.behaviour.sum() / batch.segments.tokens * batch.segments.episodes
+        named["rollout/entropy"] = -batch.behaviour.sum()
         count = rewards.values.new_tensor(batch.segments.episodes)
         sums = world.all_sum(torch.stack([count, *named.values()])).tolist()
-        return {name: value / sums[0] for name, value in zip(named, sums[1:], strict=True)}
+        means = {name: value / sums[0] for name, value in zip(named, sums[1:], strict=True)}
+        return means | {"rollout/entropy": means["rollout/entropy"] / means["rollout/tokens"]}  # of a token
 
 
 def _shown(result: Mapping[str, float]) -> str:

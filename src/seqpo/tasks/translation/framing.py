@@ -49,24 +49,26 @@ class Framing:
     stop: int
     _known: dict[str, tuple[int, ...]] = field(default_factory=dict, repr=False, compare=False)
 
-    def source(self, units: Sequence[str]) -> tuple[int, ...]:
-        """Encode source units."""
-        return self._encode(units, self.source_unit)
+    def source(self, units: Sequence[str], before: Sequence[str] = ()) -> tuple[int, ...]:
+        """Encode source units that follow those `before`."""
+        return self._encode(units, before, self.source_unit)
 
-    def target(self, units: Sequence[str]) -> tuple[int, ...]:
-        """Encode target units."""
-        return self._encode(units, self.target_unit)
+    def target(self, units: Sequence[str], before: Sequence[str] = ()) -> tuple[int, ...]:
+        """Encode target units that follow those `before`."""
+        return self._encode(units, before, self.target_unit)
 
-    def _encode(self, units: Sequence[str], unit: Unit) -> tuple[int, ...]:
-        """Encode units so that the encodings of consecutive pieces are the encoding of the whole."""
+    def _encode(self, units: Sequence[str], before: Sequence[str], unit: Unit) -> tuple[int, ...]:
+        """Encode units so that the texts of consecutive pieces are the text of the whole."""
         if unit == "char":
-            return self._ids(join(units, unit))
+            last = before[-1:]  # a Latin run after another one brings a space
+            return self._ids(join([*last, *units], unit)[len(join(last, unit)) :])
         return tuple(token for word in units for token in self._ids(" " + word))
 
     def _ids(self, text: str) -> tuple[int, ...]:
         ids = self._known.get(text)
         if ids is None:
-            ids = tuple(self.tokenizer.encode(text, add_special_tokens=False)) if text else ()
+            # what looks like a special token inside a text is text
+            ids = tuple(self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
             self._known[text] = ids
         return ids
 

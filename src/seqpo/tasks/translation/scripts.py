@@ -50,7 +50,8 @@ def show(
     if answers:
         ended = answers[-1] and answers[-1][-1] == framing.stop
         opening = (() if ended else (framing.stop,)) + framing.between
-    return Observation(opening + framing.source(source[len(source) - fresh :]) + closing, quota=quota)
+    known = len(source) - fresh
+    return Observation(opening + framing.source(source[known:], source[:known]) + closing, quota=quota)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class SourceScript:
         turns: list[Turn] = []
         for begin, end in pairwise(written):
             shown = self.observe(answers)
-            answers.append((*self.framing.target(target[begin:end]), self.framing.stop))
+            answers.append((*self.framing.target(target[begin:end], target[:begin]), self.framing.stop))
             turns.append(Turn(shown, answers[-1], (0.0,) * len(answers[-1])))
         return Episode(0, tuple(turns))
 

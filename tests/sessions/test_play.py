@@ -1,0 +1,77 @@
+"""Playing scripts: what a stream says depends on its number and its seed, on nothing else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_models import STOP, Chunks, ragged_scripts, tiny
+
+from seqpo.policies.causal_lm import CausalLMPolicy
+from seqpo.episodes import pack
+from seqpo.sessions import Engine, play
+from seqpo.sessions.engine import Answer
+
+
+def _answers(scripts: list[Chunks], *, slots: int = 64, first: int = 0, seed: int | None = 3) -> list[list[Answer]]:
+    played = play(Engine(tiny(), stop=STOP, slots=slots), scripts, limit=6, seed=seed, first_stream=first)
+    return [[answer for _, answer in turns] for turns in played]
+
+
+def _same(found: list[list[Answer]], expected: list[list[Answer]]) -> None:
+    for mine, theirs in zip(found, expected, strict=True):
+        assert [answer.tokens for answer in mine] == [answer.tokens for answer in theirs]
+        for a, b in zip(mine, theirs, strict=True):
+            assert a.logprobs == pytest.approx(b.logprobs, abs=1e-10)
+
+
+@pytest.mark.parametrize("afresh", [False, True])
+def test_samples_do_not_depend_on_the_number_of_slots(afresh: bool):
+    scripts = ragged_scripts(12, afresh=afresh)
+    expected = _answers(scripts)
+    for slots in (1, 3):
+        _same(_answers(scripts, slots=slots), expected)
+
+
+def test_a_stream_says_the_same_alone_as_among_others():
+    scripts = ragged_scripts(6)
+    expected = _answers(scripts)
+    for number, script in enumerate(scripts):
+        _same(_answers([script], first=number), [expected[number]])
+
+
+def test_streams_and_seeds_differ():
+    script = Chunks(((1, 2, 3), (4, 5)))
+    said = _answers([script] * 8)
+    assert len({tuple(answer.tokens for answer in turns) for turns in said}) > 4
+    assert _answers([script] * 8, seed=4) != said
+    assert len(set(map(tuple, _answers([script] * 8, seed=None)))) == 1
+
+
+def test_progress_counts_every_finished_script():
+    scripts = [*ragged_scripts(5), Chunks(())]
+    counted: list[int] = []
+    play(Engine(tiny(), stop=STOP, slots=2), scripts, limit=4, progress=counted.append)
+    assert counted == [1, 2, 3, 4, 5, 6]
+
+
+def test_nothing_to_play():
+    engine = Engine(tiny(), stop=STOP)
+    assert play(engine, [], limit=4) == []
+    assert play(engine, [Chunks(())], limit=4) == [[]]
+    assert engine.free == engine.slots
+
+
+def test_all_slots_are_free_afterwards():
+    engine = Engine(tiny(), stop=STOP, slots=3)
+    play(engine, ragged_scripts(7), limit=4, seed=0)
+    assert engine.free == 3
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("family", ["qwen2", "llama"])
+@pytest.mark.parametrize("afresh", [False, True])
+def test_recorded_log_probs_are_those_of_the_training_pass(family, afresh: bool, dtype, tolerance: float):
+    policy = CausalLMPolicy(tiny(family, dtype=dtype), None, stop=STOP, limit=6, slots=4, temperature=0.8)  # type: ignore[arg-type]
+    episodes = policy.rollout(ragged_scripts(5, afresh=afresh), group_size=2, seed=0)
+    batch = pack(episodes, dtype=dtype)
+    torch.testing.assert_close(policy.logprobs(batch), batch.behaviour, rtol=0, atol=tolerance)
