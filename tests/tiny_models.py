@@ -85,8 +85,7 @@ def ragged_scripts(count: int, seed: int = 0, *, afresh: bool = False) -> list[C
     return [
         Chunks(
             tuple(
-                tuple(rng.randrange(1, VOCABULARY) for _ in range(rng.randint(1, 9)))
-                for _ in range(rng.randint(1, 4))
+                tuple(rng.randrange(1, VOCABULARY) for _ in range(rng.randint(1, 9))) for _ in range(rng.randint(1, 4))
             ),
             afresh,
         )

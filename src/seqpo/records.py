@@ -66,9 +66,7 @@ def _fields(kind: type[Any], value: object, key: str, name: str) -> Any:
         close = difflib.get_close_matches(unknown[0], known, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(known)}"
         raise RecordError(f"{place} has the unknown key {unknown[0]!r}; {hint}")
-    required = [
-        item.name for item in known.values() if item.default is MISSING and item.default_factory is MISSING
-    ]
+    required = [item.name for item in known.values() if item.default is MISSING and item.default_factory is MISSING]
     if missing := [item for item in required if item not in value]:
         raise RecordError(f"{place} lacks the key {missing[0]!r}")
     hints = get_type_hints(kind)

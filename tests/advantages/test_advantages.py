@@ -134,9 +134,7 @@ variants = [
     for credit, discount in (("episode", 1.0), ("return-to-go", 1.0), ("return-to-go", 0.7))
 ]
 numbers = st.floats(-5, 5).map(lambda x: round(x, 3))
-batches = st.lists(
-    st.tuples(st.integers(0, 2), st.lists(numbers, min_size=1, max_size=4)), min_size=1, max_size=7
-)
+batches = st.lists(st.tuples(st.integers(0, 2), st.lists(numbers, min_size=1, max_size=4)), min_size=1, max_size=7)
 
 
 @pytest.mark.parametrize("variant", variants, ids=str)

@@ -205,9 +205,7 @@ def test_verb_waits_by_hand():
 
 
 def test_the_occurrence_nearest_to_the_reference_is_the_verb():
-    trace = spoken(
-        (1, "Comes"), (2, " what"), (0, " may"), (0, " he"), (1, " here"), (2, " comes,"), (0, " I know")
-    )
+    trace = spoken((1, "Comes"), (2, " what"), (0, " may"), (0, " he"), (1, " here"), (2, " comes,"), (0, " I know"))
     # "Comes" at 0 is 4 away from its place in the reference, "comes," at 5 only 1.
     assert verb_waits([trace], [PAIR]) == (2, 3 / 6)
 

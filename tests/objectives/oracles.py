@@ -179,9 +179,7 @@ def gradient(oracle: Oracle, step: Step, h: float = 1e-6) -> list[float]:
         copy[e][t][i] = replace(copy[e][t][i], new=copy[e][t][i].new + by)
         return copy
 
-    places = [
-        (e, t, i) for e, episode in enumerate(step) for t, turn in enumerate(episode) for i in range(len(turn))
-    ]
+    places = [(e, t, i) for e, episode in enumerate(step) for t, turn in enumerate(episode) for i in range(len(turn))]
     return [(oracle(moved(place, h)) - oracle(moved(place, -h))) / (2 * h) for place in places]
 
 

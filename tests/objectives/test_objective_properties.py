@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -55,7 +56,7 @@ def test_the_order_of_episodes_does_not_matter(label: str, step: Step, seed: int
 @given(step=steps, cuts=st.sets(st.integers(1, 4)))
 def test_micro_batches_add_up_to_the_step(label: str, step: Step, cuts: set[int]):
     edges = [0, *sorted(cut for cut in cuts if cut < len(step)), len(step)]
-    parts = [step[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [step[a:b] for a, b in pairwise(edges)]
     value, slope, seen = measure(_objective(label), step)
     measured = [measure(_objective(label), part, _totals(step)) for part in parts]
     assert sum(v for v, _, _ in measured) == pytest.approx(value, rel=1e-12, abs=1e-15)

@@ -88,8 +88,7 @@ def test_gradient_of_the_sigmoid_gate_in_closed_form(advantage: float):
     sigmoid = [1 / (1 + math.exp(-tau * (math.exp(d) - 1))) for d in log_ratios]
     shared = math.prod(4 / tau * s for s in sigmoid) ** (1 / count)
     expected = [
-        -advantage * shared / count * tau * (1 - s) * math.exp(d)
-        for s, d in zip(sigmoid, log_ratios, strict=True)
+        -advantage * shared / count * tau * (1 - s) * math.exp(d) for s, d in zip(sigmoid, log_ratios, strict=True)
     ]
     _, slope, _ = measure(objectives.get("sspo", gate="sigmoid"), step)
     assert slope == pytest.approx(expected)

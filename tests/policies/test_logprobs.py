@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import FAMILIES, STOP, VOCABULARY, ragged_scripts, tiny
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -15,6 +14,7 @@ from seqpo.episodes import Episode, Observation, Turn, pack
 from seqpo.policies.causal_lm import CausalLMPolicy, rows_of
 from seqpo.policies.fresh import Family, ModelConfig, load_model, new_model
 from seqpo.policies.logprobs import chosen_logprobs
+from tiny_models import FAMILIES, STOP, VOCABULARY, ragged_scripts, tiny
 
 
 def _inputs(rows: int = 6, width: int = 4, vocabulary: int = 7, *, dtype: torch.dtype = torch.float64):
@@ -57,7 +57,9 @@ def test_value_and_gradient_are_those_of_log_softmax(chunk: int, temperature: fl
 @pytest.mark.parametrize("chunk", [3, 512])
 def test_gradcheck(chunk: int):
     hidden, weight, bias, tokens = _inputs()
-    assert torch.autograd.gradcheck(lambda h, w, b: chosen_logprobs(h, w, b, tokens, 0.7, chunk), (hidden, weight, bias))
+    assert torch.autograd.gradcheck(
+        lambda h, w, b: chosen_logprobs(h, w, b, tokens, 0.7, chunk), (hidden, weight, bias)
+    )
 
 
 def test_a_frozen_output_layer_gets_no_gradient():
@@ -83,9 +85,7 @@ def _policy(model: PreTrainedModel | None = None, **options: float) -> CausalLMP
 
 
 def _episode(*turns: tuple[tuple[int, ...], tuple[int, ...]], afresh: bool = False) -> Episode:
-    return Episode(
-        0, tuple(Turn(Observation(shown, afresh), action, (0.0,) * len(action)) for shown, action in turns)
-    )
+    return Episode(0, tuple(Turn(Observation(shown, afresh), action, (0.0,) * len(action)) for shown, action in turns))
 
 
 def test_an_appending_episode_is_one_row_and_a_fresh_observation_begins_another():

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import tiny
 
 from seqpo.sessions.cache import Plan, RaggedCache, make_plan
+from tiny_models import tiny
 
 
 def _plan(lengths: list[int], counts: list[int], span: int = 32) -> Plan:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from tiny_models import FAMILIES, STOP, VOCABULARY, Chunks, markov, ragged_scripts, tiny
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
@@ -19,6 +18,7 @@ from transformers import (
 from seqpo.policies.fresh import Family
 from seqpo.sessions import Engine, Session, play
 from seqpo.sessions.engine import Answer
+from tiny_models import FAMILIES, STOP, VOCABULARY, Chunks, markov, ragged_scripts, tiny
 
 LIMIT = 7
 
@@ -145,7 +145,7 @@ def test_closing_moves_the_last_session_and_nothing_else():
     sessions = [engine.open() for _ in range(4)]
     contexts = [[1, 2, 3], [4], [5, 6], [7, 8, 9, 10]]
     for session, context in zip(sessions, contexts, strict=True):
-        context += answered(session, context).tokens
+        context.extend(answered(session, context).tokens)
     sessions[0].close()
     sessions[2].close()
     assert engine.free == 2

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import STOP, Chunks, ragged_scripts, tiny
 
-from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.episodes import pack
+from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.sessions import Engine, play
 from seqpo.sessions.engine import Answer
+from tiny_models import STOP, Chunks, ragged_scripts, tiny
 
 
 def _answers(scripts: list[Chunks], *, slots: int = 64, first: int = 0, seed: int | None = 3) -> list[list[Answer]]:

@@ -49,9 +49,7 @@ def test_two_text_files_are_read_line_by_line_and_hashed_together(tmp_path: Path
     assert corpus.sha256 == hashlib.sha256(de.read_bytes() + en.read_bytes()).hexdigest()
 
 
-@given(
-    st.lists(st.tuples(*[st.text(alphabet="ab \u2028\u0085\x0b\x1e我", min_size=1)] * 2), min_size=1, max_size=5)
-)
+@given(st.lists(st.tuples(*[st.text(alphabet="ab \u2028\u0085\x0b\x1e我", min_size=1)] * 2), min_size=1, max_size=5))
 def test_only_newlines_end_lines(tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]]) -> None:
     texts = [(f"<{left}>", f"<{right}>") for left, right in texts]
     path = tmp_path_factory.mktemp("lines") / "a.tsv"
@@ -60,9 +58,7 @@ def test_only_newlines_end_lines(tmp_path_factory: pytest.TempPathFactory, texts
 
 
 def test_real_corpora_have_the_sizes_they_are_known_for(shared_data: Path) -> None:
-    multi30k = read_pairs(
-        shared_data / "multi30k" / "val.de.gz", target_path=shared_data / "multi30k" / "val.en.gz"
-    )
+    multi30k = read_pairs(shared_data / "multi30k" / "val.de.gz", target_path=shared_data / "multi30k" / "val.en.gz")
     news = read_pairs(shared_data / "wmt" / "newstest2021.en-zh.tsv.gz", source="en", target="zh_A")
     assert len(multi30k.pairs) == 1014
     assert len(news.pairs) == 1002
@@ -128,9 +124,7 @@ def test_bad_records_are_left_out_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"), [("a.tsv", "de\ten\na\tb\n"), ("a.jsonl", '{"de": "a", "en": "b"}\n' * 2)]
 )
-def test_a_wrong_column_is_an_error_even_when_bad_records_are_left_out(
-    tmp_path: Path, name: str, content: str
-) -> None:
+def test_a_wrong_column_is_an_error_even_when_bad_records_are_left_out(tmp_path: Path, name: str, content: str) -> None:
     with pytest.raises(DataError, match=r"no column 'source' and 'target'"):
         read_pairs(write(tmp_path / name, content), skip_bad=True)
 

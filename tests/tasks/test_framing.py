@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -111,9 +112,9 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\ufffd") | st.s
 @given(texts, st.integers(1, 6), st.randoms(use_true_random=False))
 def test_the_pieces_of_a_text_make_it_up_however_it_is_cut(text: str, parts: int, rng: random.Random):
     framing = _BYTES
-    tokens = framing.tokenizer.encode(text, add_special_tokens=False)
+    tokens = framing.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
     edges = [0, *sorted(rng.randint(0, len(tokens)) for _ in range(parts - 1)), len(tokens)]
-    answers = [tokens[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    answers = [tokens[a:b] for a, b in pairwise(edges)]
     pieces = framing.pieces(answers)
     assert len(pieces) == parts
     assert "".join(pieces) == text
@@ -140,7 +141,8 @@ def test_words_that_begin_are_counted_by_their_space():
 def test_characters_that_begin_are_counted_by_their_first_byte():
     for framing in (plain("word", "char"), plain_framing(_BYTES.tokenizer, "word", "char")):
         starts = framing.unit_starts
-        for character in "知魑é🎉，":
+        every_last_byte = map(chr, range(0x4E00, 0x4E40))
+        for character in ("知", "魑", "é", "🎉", "，", *every_last_byte):
             tokens = framing.target([character])
             assert starts[list(tokens)].tolist() == [1] + [0] * (len(tokens) - 1)
         assert starts[[framing.stop, *framing.opening, *framing.closing]].tolist() == [0, 0, 0]

@@ -52,9 +52,7 @@ def table(path: Path) -> list[dict[str, str]]:
 def test_published_scores_of_a_speech_translation_system(shared_data: Path, key: str, kind: str) -> None:
     folder = shared_data / "latency_oracle" / "shortform_2580"
     expected = {
-        row["metric"]: float(row["value"])
-        for row in table(folder / "expected_scores.tsv")
-        if " (" in row["metric"]
+        row["metric"]: float(row["value"]) for row in table(folder / "expected_scores.tsv") if " (" in row["metric"]
     }
     instances = list(rows(folder / "instances.jsonl.gz"))
     scores = means([measures(row[key], row["source_length"], row["reference_words"]) for row in instances])
@@ -63,9 +61,7 @@ def test_published_scores_of_a_speech_translation_system(shared_data: Path, key:
         assert value == pytest.approx(expected[f"{name} ({kind})"], abs=5e-5)
 
 
-@pytest.mark.parametrize(
-    "run", ["de_step0.5", "de_step1.0", "de_step1.5", "de_step2.0", "cs_step0.75", "cs_step1.5"]
-)
+@pytest.mark.parametrize("run", ["de_step0.5", "de_step1.0", "de_step1.5", "de_step2.0", "cs_step0.75", "cs_step1.5"])
 def test_simuleval_runs_instance_by_instance(shared_data: Path, run: str) -> None:
     folder = shared_data / "latency_oracle" / "simuleval_runs"
     scores = []
@@ -158,9 +154,7 @@ def test_later_units_never_lower_proportion_or_differentiable_lagging(
 
 
 @given(readings, lengths, st.floats(0.1, 1000))
-def test_lag_scales_with_the_unit_of_the_source_and_proportion_does_not(
-    reading: Reading, m: int, scale: float
-) -> None:
+def test_lag_scales_with_the_unit_of_the_source_and_proportion_does_not(reading: Reading, m: int, scale: float) -> None:
     n, delays = reading
     plain, scaled = measures(delays, n, m), measures([delay * scale for delay in delays], n * scale, m)
     assert scaled["AP"] == pytest.approx(plain["AP"])

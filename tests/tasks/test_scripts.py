@@ -7,7 +7,6 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_models import markov
 
 from seqpo.sessions import Engine, play
 from seqpo.tasks.translation.framing import Framing, plain_framing
@@ -15,6 +14,7 @@ from seqpo.tasks.translation.schedules import full_sentence, segments, wait_k
 from seqpo.tasks.translation.scripts import LAYOUTS, Layout, SourceScript, WaitK
 from seqpo.tasks.translation.units import Unit, join
 from seqpo.tasks.translation.vocabulary import train_tokenizer
+from tiny_models import markov
 
 GERMAN = ("Ich", "weiß,", "dass", "er", "kommt.")
 ENGLISH = ["I", "know", "that", "he", "comes."]
@@ -156,9 +156,7 @@ def test_wait_k_writes_its_quota_in_every_turn(unit: Unit, piece: str, layout: L
         trace = wait.script.trace([answer.tokens for _, answer in turns])
         k = wait.k if wait.k is not None else math.inf
         # unit i (from 1) is written when k + i − 1 source units are read, at the end of their chunk
-        scheduled = tuple(
-            min(math.ceil((k + i) / chunk) * chunk, source) for i in range(source) if k + i <= source
-        )
+        scheduled = tuple(min(math.ceil((k + i) / chunk) * chunk, source) for i in range(source) if k + i <= source)
         # then the translator, free to stop, says one more after an empty answer, or stops at once after a unit
         free = () if layout == "cumulative" and scheduled else (source,)
         assert trace.delays == scheduled + free

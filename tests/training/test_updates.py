@@ -32,9 +32,7 @@ def test_learning_rates_by_hand():
     assert OptimizerConfig(lr=3.0, warmup=0, decay="constant").rate(999, 10) == 3.0
 
 
-@given(
-    st.sampled_from(["constant", "linear", "cosine"]), st.integers(0, 20), st.integers(1, 60), st.floats(1e-6, 10.0)
-)
+@given(st.sampled_from(["constant", "linear", "cosine"]), st.integers(0, 20), st.integers(1, 60), st.floats(1e-6, 10.0))
 def test_rates_rise_to_the_peak_and_never_below_a_tenth(decay, warmup: int, steps: int, lr: float):
     config = OptimizerConfig(lr=lr, warmup=warmup, decay=decay)
     rates = [config.rate(step, steps) for step in range(steps)]

@@ -19,9 +19,7 @@ class Entry:
 
 CATALOG: dict[str, Entry] = {
     "reinforce": Entry(Advantage("none"), "Williams 1992", "The plain return of the episode."),
-    "grpo": Entry(
-        Advantage("group-mean", "group-std"), "2402.03300", "Return minus the group's mean, over its std."
-    ),
+    "grpo": Entry(Advantage("group-mean", "group-std"), "2402.03300", "Return minus the group's mean, over its std."),
     "dr-grpo": Entry(Advantage("group-mean"), "2503.20783", "Return minus the group's mean."),
     "rloo": Entry(Advantage("leave-one-out"), "2402.14740", "Return minus the mean of the other episodes."),
     "lite-ppo": Entry(

@@ -55,9 +55,7 @@ class Advantage:
         if self.credit == "episode" and self.discount != 1.0:
             raise ValueError("discount belongs to credit 'return-to-go'; the whole episode has one return")
 
-    def __call__(
-        self, rewards: Tensor, segments: Segments, all_sum: Callable[[Tensor], Tensor] = _alone
-    ) -> Tensor:
+    def __call__(self, rewards: Tensor, segments: Segments, all_sum: Callable[[Tensor], Tensor] = _alone) -> Tensor:
         """Return the advantage of each action token.
 
         Args:

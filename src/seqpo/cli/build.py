@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from seqpo.cli.recipe import CorpusConfig, Recipe, RecipeError
 from seqpo.policies.causal_lm import CausalLMPolicy
@@ -98,8 +98,12 @@ def load_tokenizer(path: str | Path) -> PreTrainedTokenizerBase:
     Raises:
         ValueError: there is none.
     """
+    config = Path(path, "tokenizer_config.json")
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(path))
+        # AutoTokenizer would make Qwen2's own of any tokenizer beside a Qwen2 model: other digits, a token more
+        trained_here = config.exists() and "TokenizersBackend" in config.read_text(encoding="utf-8")
+        kind = PreTrainedTokenizerFast if trained_here else AutoTokenizer
+        tokenizer: PreTrainedTokenizerBase = kind.from_pretrained(str(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: no tokenizer could be loaded from there ({error})") from error
     return tokenizer

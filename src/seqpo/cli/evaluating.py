@@ -95,7 +95,7 @@ def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
     quality_latency([report], out / "curve.png")
     console.print(console_table(report))
     for example in report.examples:
-        console.print(example, markup=False, highlight=False)
+        console.print(example, markup=False, highlight=False, soft_wrap=True)
     return report
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from os.path import commonprefix
 from pathlib import Path
 from typing import TextIO
 
@@ -20,18 +21,25 @@ from seqpo.tasks.translation.units import Unit, split
 def arriving(stream: TextIO, unit: Unit) -> Iterator[str | None]:
     """Yield source units as soon as they are complete, and None at the end of each line.
 
-    A word is complete when the space after it arrives; a character at once.
+    A unit is complete when nothing that may follow can become a part of it: a word when the space after it has
+    arrived, a Chinese character at once, a number among them when something else has.
     """
-    word = ""
+    text, begun = "", False
     while char := stream.read(1):
-        word += char
-        if char.isspace() or unit == "char":
-            yield from split(word, unit)
-            word = ""
+        text += char
+        # a letter would prolong a word or a run of letters, and an ideograph would not: what both leave alone is settled
+        settled = commonprefix([split(text + "0", unit), split(text + "\u5b57", unit)])
+        yield from settled
+        begun = begun or bool(settled)
+        if settled or char.isspace():
+            text = ""
         if char == "\n":
             yield None
-    yield from split(word, unit)
-    yield None
+            begun = False
+    last = split(text, unit)
+    yield from last
+    if begun or last:
+        yield None
 
 
 class Interpreter:
@@ -92,12 +100,15 @@ def translate(run: Path, *, stage: str = "", trace: bool = False) -> None:
     engine = make_engine(load_model(folder), framing, slots=1)
     interpreter, held, read = None, list[str](), 0
     for unit in arriving(sys.stdin, framing.source_unit):
-        if unit is not None:
-            if interpreter is None:
-                interpreter, read = Interpreter(engine, framing, recipe.episode.layout, recipe.episode.limit), 0
-            held.append(unit)
-        if interpreter is None or (unit is not None and len(held) < recipe.episode.chunk):
+        if unit is None and interpreter is None:
+            print(flush=True)  # an empty line stays one
             continue
+        if interpreter is None:
+            interpreter, read = Interpreter(engine, framing, recipe.episode.layout, recipe.episode.limit), 0
+        if unit is not None:
+            held.append(unit)
+            if len(held) < recipe.episode.chunk:
+                continue
         if held:
             read += len(held)
             _speak(" ".join(held), interpreter.read(held), read, trace)

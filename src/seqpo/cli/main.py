@@ -26,10 +26,12 @@ class Stage:
     Attributes:
         recipe: a TOML file, or the name of a recipe that comes with seqpo.
         resume: go on from the newest checkpoint, as if the run had not been interrupted.
+        skip_bad: leave out sentence pairs that can't be used, and count them, instead of stopping at the first.
     """
 
     recipe: Positional[str]
     resume: bool = False
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Evaluate:
         source: column or key of the source sentence.
         target: column or key of the reference.
         out: folder of the report; the run's when left out.
+        skip_bad: leave out sentence pairs that can't be used, and count them, instead of stopping at the first.
     """
 
     run: Positional[Path]
@@ -54,6 +57,7 @@ class Evaluate:
     source: str = "source"
     target: str = "target"
     out: Path | None = None
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     from seqpo.cli import evaluating
     from seqpo.cli.recipe import CorpusConfig, override
 
-    recipe = evaluating.of_run(given.run)
+    recipe = _skipping(evaluating.of_run(given.run), given.skip_bad)
     if given.data is not None:
         test = CorpusConfig(given.data, given.target_data, given.source, given.target)
         recipe = replace(recipe, data=replace(recipe.data, test=test))
@@ -220,11 +224,16 @@ def _recipe_of(command: str, arguments: Sequence[str]) -> tuple[Stage, Recipe]:
 
     about = COMMANDS[command].__doc__ or ""
     if "--help" in arguments or "-h" in arguments:
-        usage = f"{about}\n\nusage: seqpo {command} RECIPE [--resume] [--KEY VALUE …]\n"
+        usage = f"{about}\n\nusage: seqpo {command} RECIPE [--resume] [--skip-bad] [--KEY VALUE …]\n"
         recipes = "RECIPE is a TOML file, or the name of a recipe that comes with seqpo. Keys and defaults:"
         override(Recipe(), ["--help"], prog=f"seqpo {command} RECIPE", description=usage + recipes)
     stage, rest = _parse(Stage, command, arguments)
-    return stage, override(load_recipe(stage.recipe), rest, prog=f"seqpo {command} RECIPE", description=about)
+    recipe = _skipping(load_recipe(stage.recipe), stage.skip_bad)
+    return stage, override(recipe, rest, prog=f"seqpo {command} RECIPE", description=about)
+
+
+def _skipping(recipe: Recipe, bad: bool) -> Recipe:
+    return replace(recipe, data=replace(recipe.data, skip_bad=True)) if bad else recipe
 
 
 def _parse(kind: type[A], command: str, arguments: Sequence[str]) -> tuple[A, list[str]]:

@@ -63,7 +63,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
         stage = _stage(recipe, recipe.stage, resume, world)
         data = build.corpus(recipe, "train")
         _say(world, f"{len(data.pairs)} sentences from {data.name}", data.skipped)
-        warm = build.stage_checkpoint(recipe, "sft")
+        warm = _warm(recipe)
         model, tokenizer = load_model(warm), build.load_tokenizer(warm)
         policy = build.policy(recipe, model, tokenizer, world)
         task = build.task(recipe, data, build.framing(recipe, tokenizer), (recipe.episode.chunk,))
@@ -86,6 +86,13 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
             probe=probe,
         )
     return stage
+
+
+def _warm(recipe: Recipe) -> str | Path:
+    """Where policy optimization begins: the run's warm-up, or else the model that the recipe names."""
+    if recipe.model.path and checkpoints.latest(Path(recipe.out) / "sft") is None:
+        return recipe.model.path
+    return build.stage_checkpoint(recipe, "sft")
 
 
 def _world(recipe: Recipe) -> AbstractContextManager[World]:

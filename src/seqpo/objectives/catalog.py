@@ -50,9 +50,7 @@ def _sapo(level: Level = "token", tau_pos: float = 1.0, tau_neg: float = 1.05) -
     return Objective(level, SigmoidGate(tau_pos, tau_neg), Linear(), "episode-mean")
 
 
-def _sspo(
-    gate: str = "arctan", level: Level = "sequence", tau_pos: float = 1.0, tau_neg: float = 1.05
-) -> Objective:
+def _sspo(gate: str = "arctan", level: Level = "sequence", tau_pos: float = 1.0, tau_neg: float = 1.05) -> Objective:
     if gate != "sigmoid" and gate not in LOG_SPACE_SHAPES:
         raise ValueError(f"unknown gate {gate!r}: choose one of sigmoid, {', '.join(LOG_SPACE_SHAPES)}")
     phi: Gate = SigmoidGate(tau_pos, tau_neg) if gate == "sigmoid" else LogSpaceGate(gate, tau_pos, tau_neg)

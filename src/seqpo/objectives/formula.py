@@ -69,9 +69,7 @@ class Objective:
         if (self.aggregate == "constant-length") != (self.max_length is not None):
             raise ValueError("max_length belongs to the aggregate 'constant-length', and is needed there")
         if isinstance(self.weighting, Score | CappedScore) and self.level != "token":
-            raise ValueError(
-                f"{type(self.weighting).__name__} weighs the log-prob of a token: level must be 'token'"
-            )
+            raise ValueError(f"{type(self.weighting).__name__} weighs the log-prob of a token: level must be 'token'")
         if isinstance(self.weighting, Score) and not isinstance(self.gate, Identity):
             raise ValueError("Score uses no ratio, so a gate on the ratio would be ignored")
         if self.level != "token" and self.aggregate == "constant-length":

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
 
-Family = Literal["qwen2", "qwen3", "llama"]
+Family = Literal["llama", "qwen2", "qwen3"]
 _CONFIGS = {"qwen2": Qwen2Config, "qwen3": Qwen3Config, "llama": LlamaConfig}
 
 
@@ -32,7 +32,7 @@ class ModelConfig:
     """
 
     path: str = ""
-    family: Family = "qwen2"
+    family: Family = "llama"
     width: int = 128
     layers: int = 3
     heads: int = 4

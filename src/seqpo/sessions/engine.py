@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 
 import torch
 from torch import Tensor
@@ -92,10 +93,6 @@ class Session:
     def close(self) -> None:
         """End the stream and free its slot."""
         self.engine.release(self)
-
-    def _take(self, count: int) -> list[int]:
-        taken, self._pending = self._pending[:count], self._pending[count:]
-        return taken
 
     def _accept(self, token: int, logprob: float, starts: int) -> None:
         """Take the token that was chosen at the end of a step, and decide whether the turn goes on."""
@@ -207,7 +204,7 @@ class Engine:
         Raises:
             RuntimeError: a stream has grown past the longest position that the model knows.
         """
-        fed = [session._take(self.longest_read) if session.writing else [] for session in self._open]
+        fed = [session._pending[: self.longest_read] if session.writing else [] for session in self._open]
         if not any(fed):
             return False
         used = max(i for i, tokens in enumerate(fed) if tokens) + 1
@@ -219,6 +216,7 @@ class Engine:
         choosing, last, end = [], [], 0
         for session, count in zip(self._open, counts, strict=False):
             end += count
+            del session._pending[:count]
             session.length += count
             if count and not session._pending:
                 choosing.append(session)
@@ -232,7 +230,7 @@ class Engine:
             logits[fixed, self.stop] = float("-inf")
         uniforms = None
         if any(session.uniforms for session in sessions):
-            drawn = [session.uniforms.next() if session.uniforms else 0.0 for session in sessions]
+            drawn = [session.uniforms.next() if session.uniforms else nan for session in sessions]
             uniforms = torch.tensor(drawn, device=logits.device, dtype=torch.float64)
         tokens, logprobs = choose(logits, uniforms, self.temperature)
         for session, token, logprob in zip(sessions, tokens.tolist(), logprobs.tolist(), strict=True):

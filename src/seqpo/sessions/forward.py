@@ -82,6 +82,7 @@ def _inference_copy(model: PreTrainedModel, dtype: torch.dtype | None) -> PreTra
             f"{type(model).__name__} does not take its attention from Transformers' registry, "
             "so it cannot run ragged sessions; use a Llama-, Qwen- or Mistral-type model"
         ) from error
-    if any(kind != "full_attention" for kind in getattr(twin.config, "layer_types", None) or []):
+    kinds = getattr(twin.config, "layer_types", None) or []
+    if any(kind != "full_attention" for kind in kinds) or getattr(twin.config, "sliding_window", None):
         raise ValueError(f"{type(model).__name__} has layers without full attention; sessions need all of the past")
     return twin

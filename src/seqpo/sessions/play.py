@@ -34,6 +34,12 @@ def play(
     running: dict[int, Session] = {}
     waiting, finished = iter(range(len(scripts))), 0
 
+    def finish() -> None:
+        nonlocal finished
+        finished += 1
+        if progress:
+            progress(finished)
+
     def advance(index: int, session: Session) -> bool:
         """Show the script's next observations until the session has something to write; False when over."""
         turns = played[index]
@@ -57,13 +63,11 @@ def play(
             if advance(index, session):
                 running[index] = session
             else:
-                finished += 1
+                finish()
         if not running:
             return played
         engine.step()
         for index in [i for i, session in running.items() if not session.writing]:
             if not advance(index, running[index]):
                 del running[index]
-                finished += 1
-                if progress:
-                    progress(finished)
+                finish()

@@ -17,7 +17,9 @@ class Uniforms:
     """The uniform numbers of one stream: a counter-based generator keyed by a seed and the stream's number."""
 
     def __init__(self, seed: int, stream: int) -> None:
-        self._generator = np.random.Generator(np.random.Philox(key=[seed % 2**64, stream % 2**64]))
+        self._generator = np.random.Generator(
+            np.random.Philox(key=np.array([seed % 2**64, stream % 2**64], dtype=np.uint64))
+        )
         self._ahead: list[float] = []
 
     def next(self) -> float:
@@ -32,7 +34,7 @@ def choose(logits: Tensor, uniforms: Tensor | None, temperature: float = 1.0) ->
 
     Args:
         logits: `[rows, vocabulary]`; −inf for what must not be chosen.
-        uniforms: `[rows]` numbers in [0, 1) to sample at; None chooses the likeliest token.
+        uniforms: `[rows]` numbers in [0, 1) to sample at, NaN for the likeliest token; None is NaN for all.
         temperature: divides the logits before the softmax, also for the returned log-probs.
 
     Returns:
@@ -46,7 +48,9 @@ def choose(logits: Tensor, uniforms: Tensor | None, temperature: float = 1.0) ->
         tokens = wide.argmax(dim=-1)
         return tokens, _at(wide, tokens) - wide.logsumexp(dim=-1)
     chances = torch.softmax(wide, dim=-1)
-    tokens = _invert(chances, uniforms.to(chances))
+    tokens = _invert(chances, uniforms.nan_to_num().to(chances))
+    if (greedy := uniforms.isnan()).any():
+        tokens = torch.where(greedy, chances.argmax(dim=-1), tokens)
     return tokens, _at(chances, tokens).log()
 
 
@@ -65,9 +69,9 @@ def _invert(chances: Tensor, uniforms: Tensor) -> Tensor:
 
 def _first_beyond(cumulative: Tensor, target: Tensor) -> Tensor:
     """Return the first place of each row whose sum is above the target, or else the last one that adds to it."""
-    # rounding may put a target at the very end, where only entries without a chance would follow
+    # rounding may put a target before the beginning or at the very end, where entries without a chance lie
     least = torch.nextafter(cumulative[:, -1], torch.zeros_like(target))
-    return torch.searchsorted(cumulative, target.minimum(least)[:, None], right=True).squeeze(1)
+    return torch.searchsorted(cumulative, target.clamp(min=0).minimum(least)[:, None], right=True).squeeze(1)
 
 
 def _at(table: Tensor, columns: Tensor) -> Tensor:

@@ -103,8 +103,9 @@ def imitate(
             tokens = sum(episode.actions for episode in episodes)
             result = _imitation_step(policy, updates, episodes[mine], tokens, config.micro_tokens)
             last = step + 1 == config.steps
-            if probe and config.probe_every and ((step + 1) % config.probe_every == 0 or last):
-                result |= probe(full_weights(policy.module))
+            if config.probe_every and ((step + 1) % config.probe_every == 0 or last):
+                weights = full_weights(policy.module)  # every process gathers, even if only one measures
+                result |= probe(weights) if probe else {}
             if (step + 1) % config.log_every == 0 or last or len(result) > 3:
                 log.write(step + 1, result, f"loss {result['loss']:.3f}")
             if (step + 1) % config.save_every == 0 or last:

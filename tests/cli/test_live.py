@@ -1,0 +1,142 @@
+"""Words in as they arrive, translation out as it is decided: the same as the evaluation sees."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_recipes import untrained_run
+from tiny_runs import sentences, translation, translator
+
+from seqpo.cli import main
+from seqpo.cli.live import Interpreter, arriving
+from seqpo.cli.probing import make_engine, own, translate_all
+from seqpo.tasks.translation.scripts import LAYOUTS, Layout, SourceScript
+from seqpo.tasks.translation.traces import Trace
+from seqpo.tasks.translation.units import Unit, split
+
+
+@pytest.mark.parametrize(
+    ("typed", "unit", "units"),
+    [
+        ("Der  Hund bellt.\n", "word", ["Der", "Hund", "bellt.", None]),
+        ("ein Satz\r\n\nnoch einer", "word", ["ein", "Satz", None, None, "noch", "einer", None]),
+        ("ohne Ende ", "word", ["ohne", "Ende", None]),
+        ("我买3.5公斤T-shirt,50%。\n", "char", ["我", "买", "3.5", "公", "斤", "T-shirt", ",", "50%", "。", None]),
+        ("猫 狗", "char", ["猫", "狗", None]),
+        ("", "word", []),
+    ],
+)
+def test_units_arrive_by_hand(typed: str, unit: Unit, units: list[str | None]):
+    assert list(arriving(io.StringIO(typed), unit)) == units
+
+
+@given(st.text(alphabet="ab0 3.,-%'é我是。猫×\t", max_size=20), st.sampled_from(["word", "char"]))
+def test_what_arrives_is_what_a_corpus_would_hold(line: str, unit: Unit):
+    units = split(line, unit)
+    assert list(arriving(io.StringIO(line + "\n"), unit)) == [*units, None]
+    assert list(arriving(io.StringIO(line), unit)) == ([*units, None] if units else [])
+
+
+class Dripping(io.StringIO):
+    """A stream that tells how much of it has been read."""
+
+    def read(self, size: int | None = -1) -> str:
+        self.taken = getattr(self, "taken", 0) + 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize(("typed", "unit", "taken"), [("ja nein", "word", 3), ("我是", "char", 1), ("5个", "char", 2)])
+def test_a_unit_is_not_held_back(typed: str, unit: Unit, taken: int):
+    stream = Dripping(typed)
+    next(arriving(stream, unit))
+    assert stream.taken == taken
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_live_and_evaluated_translations_are_the_same(layout: Layout, chunk: int):
+    framing, policy = translation().framing, translator()
+    engine = make_engine(policy.model, framing, slots=4)
+    scripts = [SourceScript(framing, tuple(pair.source.split()), chunk, layout) for pair in sentences()[:6]]
+    evaluated = translate_all(engine, scripts, own, limit=3)
+    assert sum(bool(piece.strip()) for trace in evaluated for _, piece in trace.turns) > 6
+    for script, trace in zip(scripts, evaluated, strict=True):
+        interpreter = Interpreter(engine, framing, layout, limit=3)
+        chunks = [list(script.source[i : i + chunk]) for i in range(0, len(script.source), chunk)]
+        *earlier, last = [(len(words), interpreter.read(words)) for words in chunks]
+        live = Trace(script.source, (*earlier, (last[0], last[1] + interpreter.finish())), "word")
+        assert live == trace
+    assert engine.free == 4
+
+
+def translated(run: Path, typed: str, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    return main(["translate", str(run), *options])
+
+
+def test_a_line_for_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    run = untrained_run(tmp_path, chunk=2)
+    source = [pair.source for pair in sentences()[:3]]
+    assert translated(run, f"{source[0]}\n\n{source[1]}\n{source[2]}", monkeypatch) == 0
+    told = capsys.readouterr().out.split("\n")
+    framing = translation().framing
+    engine = make_engine(translator().model.float(), framing, slots=1)
+    scripts = [SourceScript(framing, tuple(text.split()), 2) for text in source]
+    texts = [trace.text for trace in translate_all(engine, scripts, own, limit=3)]
+    assert all(texts)
+    assert [line.strip() for line in told] == [texts[0], "", texts[1], texts[2], ""]
+
+
+def test_a_trace_shows_who_read_and_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    run = untrained_run(tmp_path, chunk=2)
+    assert translated(run, "der alte Mann\n", monkeypatch, "--trace") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if line.startswith("READ")] == ["READ  der alte", "READ  Mann", "READ  end"]
+    written = [line for line in told if line.startswith("WRITE")]
+    assert written
+    assert written[0].endswith("@2")
+    assert all(line.endswith("@3") for line in written[1:])
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A live translator behind a pipe."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqpo", "translate", str(untrained_run(tmp_path))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_it_writes_before_the_sentence_is_over_and_leaves_cleanly(waiting: subprocess.Popen[bytes]):
+    assert waiting.stdin
+    assert waiting.stdout
+    said = b""
+    for word in sentences()[0].source.split()[:3]:
+        waiting.stdin.write(f"{word} ".encode())
+        waiting.stdin.flush()
+        said += os.read(waiting.stdout.fileno(), 1000)  # waits for something to be written
+        assert said.strip()
+        assert b"\n" not in said
+    waiting.send_signal(signal.SIGINT)
+    _, errors = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert b"Traceback" not in errors
+    assert b"interrupted" in errors

@@ -1,0 +1,87 @@
+"""A small network as a policy: sampled, scored, saved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from seqpo.episodes import pack
+from seqpo.policies.network import NetworkPolicy, mlp
+from seqpo.training.world import full_weights
+
+
+@dataclass
+class Countdown:
+    """Ends after so many actions; sees how many are left, and is paid the action's number."""
+
+    left: int
+
+    def begin(self) -> Countdown:
+        return Countdown(self.left)
+
+    @property
+    def features(self) -> np.ndarray:
+        return np.array([self.left, 1.0], dtype=np.float32)
+
+    def act(self, action: int) -> tuple[float, bool]:
+        self.left -= 1
+        return float(action), self.left == 0
+
+
+@pytest.fixture
+def policy() -> NetworkPolicy:
+    torch.manual_seed(0)
+    return NetworkPolicy(mlp(2, 3, 8))
+
+
+def test_episodes_are_as_long_as_their_situations(policy: NetworkPolicy):
+    episodes = policy.rollout([Countdown(3), Countdown(1)], 2, seed=0, first=5)
+    assert [episode.start for episode in episodes] == [5, 5, 6, 6]
+    assert [len(episode.turns) for episode in episodes] == [3, 3, 1, 1]
+    assert [turn.observation.tolist() for turn in episodes[0].turns] == [[3, 1], [2, 1], [1, 1]]
+    assert all(turn.reward == turn.action[0] for episode in episodes for turn in episode.turns)
+    assert policy.sizes(episodes) == [3, 3, 1, 1]
+
+
+def test_scores_are_the_behaviour_log_probs(policy: NetworkPolicy):
+    batch = pack(policy.rollout([Countdown(4), Countdown(2)], 5, seed=0))
+    torch.testing.assert_close(policy.logprobs(batch), batch.behaviour, rtol=0, atol=1e-6)
+
+
+def test_actions_come_as_often_as_the_network_says(policy: NetworkPolicy):
+    with torch.no_grad():
+        chances = torch.softmax(policy.module(torch.tensor([[1.0, 1.0]])), -1)[0].tolist()
+    drawn = Counter(episode.turns[0].action[0] for episode in policy.rollout([Countdown(1)], 4000, seed=0))
+    for action, chance in enumerate(chances):
+        assert drawn[action] / 4000 == pytest.approx(chance, abs=0.03)
+
+
+def test_an_episode_depends_on_its_start_and_place_not_on_the_batch(policy: NetworkPolicy):
+    together = policy.rollout([Countdown(3), Countdown(5)], 2, seed=4)
+    apart = [*policy.rollout([Countdown(3)], 2, seed=4), *policy.rollout([Countdown(5)], 2, seed=4, first=1)]
+    assert [[t.action for t in e.turns] for e in apart] == [[t.action for t in e.turns] for e in together]
+
+
+def test_it_acts_by_new_weights_only_when_refreshed(policy: NetworkPolicy):
+    with torch.no_grad():
+        policy.module[-1].bias.copy_(torch.tensor([-99.0, 99.0, -99.0]))
+    before = policy.rollout([Countdown(9)], 9, seed=1)
+    assert {t.action for e in before for t in e.turns} != {(1,)}
+    policy.refresh(full_weights(policy.module))
+    after = policy.rollout([Countdown(9)], 9, seed=1)
+    assert {t.action for e in after for t in e.turns} == {(1,)}
+    assert (before[0].version, after[0].version) == (0, 1)
+
+
+def test_it_saves_its_weights(policy: NetworkPolicy, tmp_path: Path):
+    policy.save(tmp_path, full_weights(policy.module))
+    other = mlp(2, 3, 8)
+    other.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    seen = torch.rand(4, 2)
+    assert torch.equal(other(seen), policy.module(seen))

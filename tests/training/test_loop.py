@@ -1,0 +1,344 @@
+"""Policy optimization: it finds what pays, whatever the task, and every promise about how it computes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import exact_weights, rows, translation, translator, weights
+
+from seqpo import advantages, objectives
+from seqpo.episodes import Batch, Episode, Rewards, pack
+from seqpo.policies.causal_lm import CausalLMPolicy
+from seqpo.policies.network import NetworkPolicy, mlp
+from seqpo.tasks.control.bandit import Bandit
+from seqpo.tasks.control.gym import GymTask
+from seqpo.training import checkpoints
+from seqpo.training.loop import KLConfig, KLForm, LoopConfig, optimize
+from seqpo.training.updates import DivergenceError, OptimizerConfig
+from seqpo.training.world import World
+
+CONFIG = LoopConfig(
+    steps=4,
+    starts=4,
+    group_size=3,
+    save_every=2,
+    kl=KLConfig(0.0),
+    optimizer=OptimizerConfig(lr=1e-3, warmup=0, decay="constant"),
+)
+LAST = "checkpoint-00000004"
+
+
+def run(
+    stage: Path,
+    config: LoopConfig = CONFIG,
+    *,
+    objective: str = "grpo",
+    advantage: str = "dr-grpo",
+    policy: CausalLMPolicy | None = None,
+    task: Any = None,
+) -> CausalLMPolicy:
+    """Optimize the tiny translator, going on from a checkpoint if the stage has one."""
+    policy = policy or translator()
+    optimize(
+        policy,
+        task or translation(),
+        objectives.get(objective),
+        advantages.get(advantage),
+        config,
+        world=World(),
+        stage=stage,
+        reference=policy.snapshot() if config.kl.coefficient else None,
+        resume_weights=exact_weights,
+    )
+    return policy
+
+
+PAYOFFS = ((1.0, 0.0, 0.2), (0.0, 0.3, 1.0), (0.1, 0.9, 0.5), (0.0, 1.0, 0.0))
+"""The best arms are the first, third, second and second."""
+
+
+def chances(policy: NetworkPolicy) -> torch.Tensor:
+    """The probability of each arm in each context."""
+    with torch.no_grad():
+        return torch.softmax(policy.module(torch.eye(len(PAYOFFS))), dim=-1)
+
+
+@pytest.mark.parametrize(
+    ("objective", "advantage"),
+    [
+        ("reinforce", "rloo"),
+        ("grpo", "grpo"),
+        ("dr-grpo", "dr-grpo"),
+        ("dapo", "lite-ppo"),
+        ("gspo", "grpo"),
+        ("gmpo", "return-to-go"),
+        ("sapo", "rloo"),
+        ("sspo", "grpo"),
+        ("cispo", "grpo"),
+    ],
+)
+def test_a_bandit_learns_the_best_arm_of_every_context(tmp_path: Path, objective: str, advantage: str):
+    torch.manual_seed(0)
+    policy = NetworkPolicy(mlp(len(PAYOFFS), len(PAYOFFS[0]), 16))
+    config = LoopConfig(
+        steps=60,
+        starts=4,
+        group_size=16,
+        minibatches=2,
+        save_every=60,
+        log_every=60,
+        kl=KLConfig(0.0),
+        optimizer=OptimizerConfig(lr=3e-2, warmup=0, decay="constant", weight_decay=0.0),
+    )
+    options = {"max_length": 1} if objective == "dr-grpo" else {}
+    before = chances(policy)
+    optimize(
+        policy,
+        Bandit(PAYOFFS),
+        objectives.get(objective, **options),
+        advantages.get(advantage),
+        config,
+        world=World(),
+        stage=tmp_path,
+    )
+    best = [row.index(max(row)) for row in PAYOFFS]
+    assert best == [0, 2, 1, 1]
+    contexts = range(len(PAYOFFS))
+    assert before[contexts, best].max() < 0.6
+    assert chances(policy)[contexts, best].min() > 0.9
+
+
+@pytest.mark.slow
+def test_cartpole_is_balanced_by_the_same_loop(tmp_path: Path):
+    pytest.importorskip("gymnasium")
+    torch.manual_seed(0)
+    config = LoopConfig(
+        steps=30,
+        starts=8,
+        group_size=4,
+        minibatches=2,
+        epochs=4,
+        save_every=30,
+        kl=KLConfig(0.0),
+        optimizer=OptimizerConfig(lr=1e-2, warmup=0, decay="constant", weight_decay=0.0),
+    )
+    optimize(
+        NetworkPolicy(mlp(4, 2, 32)),
+        GymTask("CartPole-v1"),
+        objectives.get("grpo"),
+        advantages.get("return-to-go"),
+        config,
+        world=World(),
+        stage=tmp_path,
+    )
+    returns = [row["rollout/return"] for row in rows(tmp_path)]
+    assert returns[0] < 40  # a coin would do as well
+    assert sum(returns[-5:]) / 5 > 150
+
+
+def test_translation_earns_more(tmp_path: Path):
+    """The reward is relative to the group, so quality alone is made to count, and is looked at itself."""
+    task = replace(translation(), reward=replace(translation().reward, latency_weight=0.0))
+    config = replace(CONFIG, steps=15, starts=6, group_size=6, optimizer=replace(CONFIG.optimizer, lr=3e-3))
+    run(tmp_path, config, task=task, policy=translator(torch.float32, talkative=1.0))
+    quality = [row["rollout/quality"] for row in rows(tmp_path)]
+    assert sum(quality[-3:]) > 1.2 * sum(quality[:3])
+
+
+@pytest.mark.parametrize("kl", [KLConfig(0.0), KLConfig(0.1, "reward"), KLConfig(0.1, "k3+")])
+@pytest.mark.parametrize(("objective", "advantage"), [("grpo", "grpo"), ("sspo", "dr-grpo"), ("dapo", "lite-ppo")])
+def test_the_split_into_micro_batches_changes_nothing(tmp_path: Path, objective: str, advantage: str, kl: KLConfig):
+    config = replace(CONFIG, steps=2, minibatches=2, epochs=2, kl=kl)
+    for name, budget in (("whole", 10**6), ("some", 150), ("single", 1)):
+        run(tmp_path / name, replace(config, micro_tokens=budget), objective=objective, advantage=advantage)
+    whole = weights(tmp_path / "whole" / "checkpoint-00000002")
+    for name in ("some", "single"):
+        torch.testing.assert_close(weights(tmp_path / name / "checkpoint-00000002"), whole, rtol=0, atol=1e-10)
+
+
+def test_the_first_update_is_on_policy_and_the_others_use_stale_log_probs(tmp_path: Path):
+    run(tmp_path / "once", CONFIG)
+    assert all(row["ratio_deviation"] < 1e-4 for row in rows(tmp_path / "once"))
+    run(tmp_path / "often", replace(CONFIG, epochs=3, minibatches=2))
+    assert all(row["ratio_deviation"] > 1e-3 for row in rows(tmp_path / "often"))
+
+
+class Counts:
+    """An objective, and how often and on how much it was asked."""
+
+    def __init__(self, name: str) -> None:
+        self.objective = objectives.get(name)
+        self.asked: list[tuple[int, float]] = []
+
+    def __call__(self, logprobs, behaviour, *others):
+        self.asked.append((len(logprobs), (logprobs - behaviour).abs().max().item()))
+        return self.objective(logprobs, behaviour, *others)
+
+
+def test_every_epoch_goes_through_all_minibatches(tmp_path: Path):
+    objective = Counts("grpo")
+    config = replace(CONFIG, steps=1, epochs=2, minibatches=2)
+    optimize(translator(), translation(), objective, advantages.get("grpo"), config, world=World(), stage=tmp_path)
+    (first, moved), (second, _), (again, _), (more, _) = objective.asked
+    assert (first, second) == (again, more)
+    assert first + second == pytest.approx(rows(tmp_path)[0]["rollout/tokens"] * 12)
+    assert moved < 1e-4
+    assert all(drift > 1e-4 for _, drift in objective.asked[1:])
+
+
+def test_dropout_of_the_warm_up_is_off(tmp_path: Path):
+    policy = translator(dropout=0.3)
+    policy.module.train()
+    run(tmp_path, CONFIG, policy=policy)
+    assert all(row["ratio_deviation"] < 1e-4 for row in rows(tmp_path))
+
+
+class Flat:
+    """A task that pays all episodes of some starts alike, and the others by their place in the batch."""
+
+    def __init__(self, alike: Sequence[bool]) -> None:
+        self.alike = alike
+
+    def starts(self, count: int, *, step: int) -> list[Any]:
+        return translation().starts(count, step=step)
+
+    def judge(self, starts: Sequence[Any], batch: Batch) -> Rewards:
+        groups = batch.segments.group.tolist()
+        paid = [0.7 if self.alike[group] else float(place) for place, group in enumerate(groups)]
+        return Rewards.at_end(torch.tensor(paid), batch.segments, {})
+
+
+BASELINED = [name for name, entry in advantages.CATALOG.items() if entry.default.baseline != "none"]
+
+
+@pytest.mark.parametrize("advantage", BASELINED)
+@pytest.mark.parametrize("objective", ["grpo", "sspo", "dapo"])
+def test_groups_of_equal_rewards_teach_nothing(tmp_path: Path, objective: str, advantage: str):
+    run(tmp_path, replace(CONFIG, steps=1), task=Flat([True] * 4), objective=objective, advantage=advantage)
+    (row,) = rows(tmp_path)
+    assert (row["loss"], row["grad_norm"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("advantage", BASELINED)
+def test_a_group_of_equal_rewards_adds_nothing_to_the_others(advantage: str):
+    policy, task = translator(), Flat([True, False])
+    starts = task.starts(2, step=0)
+    batch = pack(policy.rollout(starts, 3, seed=0))
+    values = advantages.get(advantage)(task.judge(starts, batch).values, batch.segments)
+    owner = batch.segments.group[batch.segments.episode[batch.segments.turn]]
+    assert torch.isfinite(values).all()
+    assert (values[owner == 0] == 0).all()
+    assert values[owner == 1].abs().max() > 0.1
+
+
+def test_rewards_that_are_not_finite_stop_the_run(tmp_path: Path):
+    class Broken(Flat):
+        def judge(self, starts: Sequence[Any], batch: Batch) -> Rewards:
+            rewards = super().judge(starts, batch)
+            return Rewards(rewards.values * (math.nan if next(steps) == 4 else 1), {})
+
+    steps = count(1)
+    with pytest.raises(DivergenceError, match="the rewards of step 4 are not finite"):
+        run(tmp_path, task=Broken([False] * 4))
+    assert checkpoints.latest(tmp_path) == tmp_path / "checkpoint-00000002"
+
+
+class SpoiltObjective(Counts):
+    """An objective that is not a number from some call on."""
+
+    def __call__(self, *arguments):
+        loss = super().__call__(*arguments)
+        return replace(loss, value=loss.value * math.nan) if len(self.asked) > 3 else loss
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_weights_and_checkpoint_intact(tmp_path: Path):
+    run(tmp_path / "good")
+    policy = translator()
+    with pytest.raises(DivergenceError, match=r"optimizer step 4 has loss nan .* not finite in \d+ gradients"):
+        optimize(
+            policy,
+            translation(),
+            SpoiltObjective("grpo"),
+            advantages.get("dr-grpo"),
+            CONFIG,
+            world=World(),
+            stage=tmp_path / "bad",
+        )
+    assert all(torch.isfinite(parameter).all() for parameter in policy.module.parameters())
+    kept = "checkpoint-00000002"
+    assert torch.equal(weights(tmp_path / "bad" / kept), weights(tmp_path / "good" / kept))
+    run(tmp_path / "bad")
+    assert torch.equal(weights(tmp_path / "bad" / LAST), weights(tmp_path / "good" / LAST))
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+@pytest.mark.parametrize("kl", [KLConfig(0.0), KLConfig(0.1, "k3")])
+def test_a_run_goes_on_as_if_it_had_not_stopped(
+    tmp_path: Path, stop: int, kl: KLConfig, monkeypatch: pytest.MonkeyPatch
+):
+    config = replace(CONFIG, epochs=2, minibatches=2, kl=kl)
+    run(tmp_path / "whole", config)
+    policy = translator()
+    sample, calls = policy.rollout, count()
+
+    def interrupted(*arguments: Any, **options: Any) -> list[Episode]:
+        if next(calls) == stop:
+            raise Interrupted
+        return sample(*arguments, **options)
+
+    monkeypatch.setattr(policy, "rollout", interrupted)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "stopped", config, policy=policy)
+    run(tmp_path / "stopped", config)
+    assert torch.equal(weights(tmp_path / "whole" / LAST), weights(tmp_path / "stopped" / LAST))
+    assert rows(tmp_path / "whole") == rows(tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("form", ["reward", "k2", "k3", "k3+"])
+def test_kl_holds_the_policy_near_where_it_began(tmp_path: Path, form: KLForm):
+    """The distance from the reference, with hardly any pull and with a strong one."""
+    drifts = []
+    for coefficient in (1e-6, 10.0):
+        policy = translator(torch.float32)
+        reference = policy.snapshot()
+        run(tmp_path / str(coefficient), replace(CONFIG, steps=5, kl=KLConfig(coefficient, form)), policy=policy)
+        batch = pack(policy.rollout(translation().starts(8, step=99), 4, seed=5))
+        with torch.no_grad():
+            drifts.append((batch.behaviour - reference(batch)).mean().item())
+    assert drifts[1] < 0.5 * drifts[0]
+
+
+def test_different_seeds_sample_differently_and_equal_ones_alike(tmp_path: Path):
+    for name, seed in (("one", 1), ("twin", 1), ("two", 2)):
+        run(tmp_path / name, replace(CONFIG, seed=seed, steps=2))
+    assert rows(tmp_path / "one") == rows(tmp_path / "twin")
+    assert rows(tmp_path / "one") != rows(tmp_path / "two")
+
+
+def test_settings_without_meaning_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="4 groups can't be cut into 5 minibatches"):
+        replace(CONFIG, minibatches=5)
+    with pytest.raises(ValueError, match="group_size must be 1 or more, got 0"):
+        replace(CONFIG, group_size=0)
+    with pytest.raises(ValueError, match="KL coefficient must not be negative"):
+        KLConfig(-0.1)
+    with pytest.raises(ValueError, match="unknown KL form 'k1': choose one of reward, k2"):
+        KLConfig(0.1, "k1")  # type: ignore[arg-type]
+    policy, task, config = translator(), translation(), replace(CONFIG, kl=KLConfig(0.1))
+    grpo, mean = objectives.get("grpo"), advantages.get("dr-grpo")
+    with pytest.raises(ValueError, match="a KL coefficient needs a reference policy; set it to 0 for none"):
+        optimize(policy, task, grpo, mean, config, world=World(), stage=tmp_path)
+    uneven = replace(CONFIG, starts=6, minibatches=2)
+    with pytest.raises(ValueError, match="6 starts can't be cut into 2 minibatches on each of 2 processes"):
+        optimize(policy, task, grpo, mean, uneven, world=World(size=2), stage=tmp_path)
