@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from os.path import commonprefix
+from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
 
@@ -27,8 +27,9 @@ def arriving(stream: TextIO, unit: Unit) -> Iterator[str | None]:
     text, begun = "", False
     while char := stream.read(1):
         text += char
-        # a letter would prolong a word or a run of letters, and an ideograph would not: what both leave alone is settled
-        settled = commonprefix([split(text + "0", unit), split(text + "\u5b57", unit)])
+        # a digit would prolong a word or a run of letters, an ideograph would not: what neither changes is settled
+        either = zip(split(text + "0", unit), split(text + "\u5b57", unit), strict=False)
+        settled = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], either)]
         yield from settled
         begun = begun or bool(settled)
         if settled or char.isspace():
