@@ -132,6 +132,7 @@ variants = [
     for baseline in ("none", "group-mean", "leave-one-out")
     for scale in ("none", "group-std", "batch-std")
     for credit, discount in (("episode", 1.0), ("return-to-go", 1.0), ("return-to-go", 0.7))
+    if baseline != "none" or scale == "none"
 ]
 numbers = st.floats(-5, 5).map(lambda x: round(x, 3))
 batches = st.lists(st.tuples(st.integers(0, 2), st.lists(numbers, min_size=1, max_size=4)), min_size=1, max_size=7)
@@ -228,6 +229,7 @@ def test_options_replace_defaults():
         ("grpo", {"scale": "std"}, "unknown scale 'std': choose one of none, group-std, batch-std"),
         ("grpo", {"baseline": "mean"}, "unknown baseline 'mean'"),
         ("grpo", {"credit": "turn"}, "unknown credit 'turn'"),
+        ("grpo", {"baseline": "none"}, "a scale needs a baseline"),
     ],
 )
 def test_a_wrong_option_raises(name: str, options: dict[str, object], message: str):

@@ -52,6 +52,8 @@ class Advantage:
             if getattr(self, name) not in get_args(kind):
                 choices = ", ".join(get_args(kind))
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {choices}")
+        if self.baseline == "none" and self.scale != "none":
+            raise ValueError("a scale needs a baseline: returns that don't vary would be divided by almost nothing")
         if self.credit == "episode" and self.discount != 1.0:
             raise ValueError("discount belongs to credit 'return-to-go'; the whole episode has one return")
 

@@ -69,8 +69,14 @@ class RaggedModel:
         return logits
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take new weights, by the names of the model's state; what is cached no longer fits them."""
-        self._model.load_state_dict(weights, strict=False, assign=False)
+        """Take new weights, by the names of the model's state; what is cached no longer fits them.
+
+        Raises:
+            ValueError: a name that the model doesn't have. (Tied weights may come under one of their names.)
+        """
+        unknown = self._model.load_state_dict(weights, strict=False).unexpected_keys
+        if unknown:
+            raise ValueError(f"the model has no weight {unknown[0]!r}: these weights are another model's")
 
 
 def _inference_copy(model: PreTrainedModel, dtype: torch.dtype | None) -> PreTrainedModel:
