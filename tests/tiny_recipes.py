@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tiny_runs import translator
 
 from seqpo.cli.recipe import EpisodeConfig, Recipe, save_recipe
 from seqpo.tasks.translation.scripts import Layout
 from seqpo.training.world import full_weights
+from tiny_runs import translator
 
 TINY = """
 vocabulary = 320

@@ -9,12 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_recipes import untrained_run
-from tiny_runs import sentences, translation, translator
 
 from seqpo.cli import main
 from seqpo.cli.live import Interpreter, arriving
@@ -22,6 +21,8 @@ from seqpo.cli.probing import make_engine, own, translate_all
 from seqpo.tasks.translation.scripts import LAYOUTS, Layout, SourceScript
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import Unit, split
+from tiny_recipes import untrained_run
+from tiny_runs import sentences, translation, translator
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ from seqpo.tasks.translation.units import Unit, split
         ("Der  Hund bellt.\n", "word", ["Der", "Hund", "bellt.", None]),
         ("ein Satz\r\n\nnoch einer", "word", ["ein", "Satz", None, None, "noch", "einer", None]),
         ("ohne Ende ", "word", ["ohne", "Ende", None]),
-        ("我买3.5公斤T-shirt,50%。\n", "char", ["我", "买", "3.5", "公", "斤", "T-shirt", ",", "50%", "。", None]),
+        ("我买3.5斤T-shirt，50%。\n", "char", ["我", "买", "3.5", "斤", "T-shirt", "，", "50%", "。", None]),
         ("猫 狗", "char", ["猫", "狗", None]),
         ("", "word", []),
     ],
@@ -110,33 +111,38 @@ def test_a_trace_shows_who_read_and_wrote(
 
 
 @pytest.fixture
-def waiting(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def waiting(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A live translator behind a pipe."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "seqpo", "translate", str(untrained_run(tmp_path))],
+        [sys.executable, "-m", "seqpo", "translate", str(untrained_run(tmp_path)), "--trace"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
+        text=True,
     )
+    deadline = Timer(60, process.kill)  # a translator that holds its words back would be waited for forever
+    deadline.start()
     yield process
+    deadline.cancel()
     process.kill()
     process.communicate()
 
 
 @pytest.mark.slow
-def test_it_writes_before_the_sentence_is_over_and_leaves_cleanly(waiting: subprocess.Popen[bytes]):
+def test_it_writes_before_the_sentence_is_over_and_leaves_cleanly(waiting: subprocess.Popen[str]):
     assert waiting.stdin
     assert waiting.stdout
-    said = b""
-    for word in sentences()[0].source.split()[:3]:
-        waiting.stdin.write(f"{word} ".encode())
+    told = []
+    for word in sentences()[0].source.split():
+        waiting.stdin.write(f"{word} ")
         waiting.stdin.flush()
-        said += os.read(waiting.stdout.fileno(), 1000)  # waits for something to be written
-        assert said.strip()
-        assert b"\n" not in said
+        while not told or told[-1] != f"READ  {word}\n":
+            told.append(waiting.stdout.readline())
+            assert told[-1], "it stopped before it had read the word"
+    assert any(line.startswith("WRITE") for line in told)
     waiting.send_signal(signal.SIGINT)
     _, errors = waiting.communicate(timeout=30)
     assert waiting.returncode == 130
-    assert b"Traceback" not in errors
-    assert b"interrupted" in errors
+    assert "Traceback" not in errors
+    assert "interrupted" in errors

@@ -11,8 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import FAMILIES, STOP, Chunks, ragged_scripts, tiny
-from tiny_runs import SHAPE, sampled, sentences, tokenizer, translation, translator, weights
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from seqpo import advantages, objectives
@@ -26,6 +24,8 @@ from seqpo.tasks.translation.task import TranslationTask
 from seqpo.training.imitation import ImitationConfig, imitate
 from seqpo.training.loop import KLConfig, LoopConfig, optimize
 from seqpo.training.world import World, full_weights
+from tiny_models import FAMILIES, STOP, Chunks, ragged_scripts, tiny
+from tiny_runs import SHAPE, sampled, sentences, tokenizer, translation, translator, weights
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

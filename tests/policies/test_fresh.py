@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import FAMILIES
 
 from seqpo.policies.fresh import Family, ModelConfig, load_model, new_model
+from tiny_models import FAMILIES
 
 SMALL = {"width": 32, "layers": 3, "heads": 4, "kv_heads": 2, "ffn": 48, "positions": 99}
 

@@ -10,13 +10,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tiny_runs import exact_weights, translation, translator
+from torch import nn
+from torch.distributed.fsdp import FSDPModule
+from torch.nn.parallel import DistributedDataParallel
 
 from seqpo import advantages, objectives
 from seqpo.training.imitation import ImitationConfig, imitate
 from seqpo.training.loop import KLConfig, KLForm, LoopConfig, optimize
 from seqpo.training.updates import OptimizerConfig
-from seqpo.training.world import World, join_world
+from seqpo.training.world import Parallel, World, join_world
+from tiny_runs import exact_weights, translation, translator
 
 STEPS = 4
 OPTIMIZER = OptimizerConfig(lr=1e-3, warmup=2, decay="linear")
@@ -46,11 +49,20 @@ def optimized(objective: str, advantage: str, kl: KLForm, world: World, folder: 
         reference=policy.snapshot(),
         resume_weights=exact_weights,
     )
+    check(policy.module, world)
+
+
+def check(module: nn.Module, world: World) -> None:
+    """Make sure that the processes share the model in the way that is tested."""
+    wrapper: dict[Parallel, type] = {"ddp": DistributedDataParallel, "fsdp2": FSDPModule}
+    assert world.size == 1 or isinstance(module, wrapper[world.parallel])
 
 
 def imitated(world: World, folder: Path) -> None:
     config = ImitationConfig(STEPS, batch=6, micro_tokens=100, log_every=1, save_every=2, optimizer=OPTIMIZER)
-    imitate(translator(), translation(), config, world=world, stage=folder, resume_weights=exact_weights)
+    policy = translator()
+    imitate(policy, translation(), config, world=world, stage=folder, resume_weights=exact_weights)
+    check(policy.module, world)
 
 
 def run(case: str, world: World, folder: Path) -> None:

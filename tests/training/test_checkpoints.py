@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import exact_weights, translation, translator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from seqpo.policies.causal_lm import CausalLMPolicy
@@ -17,6 +16,7 @@ from seqpo.training.checkpoints import CheckpointError
 from seqpo.training.imitation import ImitationConfig, imitate
 from seqpo.training.updates import OptimizerConfig, Updates
 from seqpo.training.world import World
+from tiny_runs import exact_weights, translation, translator
 
 
 def updates_of(policy: CausalLMPolicy) -> Updates:

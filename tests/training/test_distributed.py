@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 from distributed_worker import STEPS, run
-from tiny_runs import rows, weights
 
 from seqpo.training.world import World
+from tiny_runs import rows, weights
 
 CASES = ("imitation", "grpo dr-grpo reward", "sspo grpo k3+", "dapo lite-ppo k3")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import exact_weights, rows, translation, translator, weights
 from torch import Tensor
 
 from seqpo.episodes import Episode, pack
@@ -18,6 +17,7 @@ from seqpo.training import checkpoints
 from seqpo.training.imitation import ImitationConfig, imitate
 from seqpo.training.updates import DivergenceError, OptimizerConfig
 from seqpo.training.world import World
+from tiny_runs import exact_weights, rows, translation, translator, weights
 
 CONFIG = ImitationConfig(
     steps=6, batch=4, log_every=1, save_every=2, optimizer=OptimizerConfig(lr=1e-3, warmup=2, decay="linear")
@@ -33,7 +33,7 @@ def run(stage: Path, config: ImitationConfig = CONFIG, policy: CausalLMPolicy | 
 LAST = "checkpoint-00000006"
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     pass
 
 
@@ -45,7 +45,7 @@ class Stops:
 
     def demonstrations(self, count: int, *, step: int) -> list[Episode]:
         if step == self.at:
-            raise Interrupted
+            raise InterruptedRunError
         return translation().demonstrations(count, step=step)
 
 
@@ -78,7 +78,7 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, step: int, dropo
     """Stopped before its first checkpoint (and so begun again), right after one, or between two."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run(whole, policy=translator(dropout=dropout))
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         imitate(translator(dropout=dropout), Stops(step), CONFIG, world=World(), stage=stopped)
     run(stopped, policy=translator(dropout=dropout))
     assert torch.equal(weights(whole / LAST), weights(stopped / LAST))

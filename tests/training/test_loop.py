@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import exact_weights, rows, translation, translator, weights
 
 from seqpo import advantages, objectives
 from seqpo.episodes import Batch, Episode, Rewards, pack
@@ -23,6 +22,7 @@ from seqpo.training import checkpoints
 from seqpo.training.loop import KLConfig, KLForm, LoopConfig, optimize
 from seqpo.training.updates import DivergenceError, OptimizerConfig
 from seqpo.training.world import World
+from tiny_runs import exact_weights, rows, translation, translator, weights
 
 CONFIG = LoopConfig(
     steps=4,
@@ -278,7 +278,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_weights_and_checkpoint_int
     assert torch.equal(weights(tmp_path / "bad" / LAST), weights(tmp_path / "good" / LAST))
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     pass
 
 
@@ -294,11 +294,11 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(
 
     def interrupted(*arguments: Any, **options: Any) -> list[Episode]:
         if next(calls) == stop:
-            raise Interrupted
+            raise InterruptedRunError
         return sample(*arguments, **options)
 
     monkeypatch.setattr(policy, "rollout", interrupted)
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         run(tmp_path / "stopped", config, policy=policy)
     run(tmp_path / "stopped", config)
     assert torch.equal(weights(tmp_path / "whole" / LAST), weights(tmp_path / "stopped" / LAST))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -114,7 +115,7 @@ def test_splitting_is_a_partition_within_the_budget(sizes: list[int], budget: in
 @given(sizes_strategy, st.integers(1, 200))
 def test_no_two_neighbouring_parts_would_fit_into_one(sizes: list[int], budget: int):
     parts = split_by_size(sizes, budget)
-    for one, other in zip(parts, parts[1:], strict=False):
+    for one, other in pairwise(parts):
         assert (len(one) + 1) * sizes[one[0]] > budget
         assert sizes[one[-1]] >= sizes[other[0]]
 
