@@ -24,7 +24,9 @@ def test_policy_optimization_finds_out_when_to_wait(tmp_path):
 
     # above wait-k with the same weights at equal delay, whichever weights those are
     for weights in ("", "@seqpo"):
-        curve = sorted((systems[f"wait-{k}{weights}"].al, systems[f"wait-{k}{weights}"].bleu) for k in (1, 2, 3, 4, 6, 8))
+        curve = sorted(
+            (systems[f"wait-{k}{weights}"].al, systems[f"wait-{k}{weights}"].bleu) for k in (1, 2, 3, 4, 6, 8)
+        )
         lags, bleus = zip(*curve, strict=True)
         assert seqpo.bleu > np.interp(seqpo.al, lags, bleus)
 

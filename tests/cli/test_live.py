@@ -75,7 +75,7 @@ def test_live_and_evaluated_translations_are_the_same(layout: Layout, chunk: int
         chunks = [list(script.source[i : i + chunk]) for i in range(0, len(script.source), chunk)]
         *earlier, last = [(len(words), interpreter.read(words)) for words in chunks]
         live = Trace(script.source, (*earlier, (last[0], last[1] + interpreter.finish())), "word")
-        assert live == trace
+        assert (live.text, live.delays, live.waits) == (trace.text, trace.delays, trace.waits)
     assert engine.free == 4
 
 
@@ -94,7 +94,7 @@ def test_a_line_for_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     scripts = [SourceScript(framing, tuple(text.split()), 2) for text in source]
     texts = [trace.text for trace in translate_all(engine, scripts, own, limit=3)]
     assert all(texts)
-    assert [line.strip() for line in told] == [texts[0], "", texts[1], texts[2], ""]
+    assert told == [texts[0], "", texts[1], texts[2], ""]
 
 
 def test_a_trace_shows_who_read_and_wrote(
@@ -103,7 +103,7 @@ def test_a_trace_shows_who_read_and_wrote(
     run = untrained_run(tmp_path, chunk=2)
     assert translated(run, "der alte Mann\n", monkeypatch, "--trace") == 0
     told = capsys.readouterr().out.splitlines()
-    assert [line for line in told if line.startswith("READ")] == ["READ  der alte", "READ  Mann", "READ  end"]
+    assert [line for line in told if line.startswith("READ")] == ["READ  der alte", "READ  Mann", "READ  (end)"]
     written = [line for line in told if line.startswith("WRITE")]
     assert written
     assert written[0].endswith("@2")

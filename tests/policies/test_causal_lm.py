@@ -49,7 +49,8 @@ def test_scores_are_the_behaviour_log_probs(
     torch.testing.assert_close(policy.logprobs(batch), batch.behaviour, rtol=0, atol=tolerance)
 
 
-def test_scores_are_those_of_transformers(family: Family = "qwen2"):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scores_are_those_of_transformers(family: Family):
     policy = policy_of(family)
     (episode,) = policy.rollout(ragged_scripts(1, seed=3), 1, seed=1)
     (row,) = rows_of(episode)

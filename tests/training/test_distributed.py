@@ -29,7 +29,7 @@ def launch(*arguments: str) -> None:
     done = subprocess.run(
         [*TORCHRUN, *arguments], env=environment, capture_output=True, text=True, timeout=150, check=False
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, done.stderr
 
 
 def together(parallel: str, folders: Mapping[str, Path]) -> None:

@@ -193,6 +193,33 @@ def test_every_epoch_goes_through_all_minibatches(tmp_path: Path):
     assert all(drift > 1e-4 for _, drift in objective.asked[1:])
 
 
+def test_a_step_in_one_piece_has_the_plain_loss_of_the_objective(tmp_path: Path):
+    objective, losses = objectives.get("grpo"), []
+
+    def both(logprobs, behaviour, advantage, segments, totals):
+        losses.append(objective(logprobs, behaviour, advantage, segments).value.item())
+        return objective(logprobs, behaviour, advantage, segments, totals)
+
+    config = replace(CONFIG, steps=1)
+    optimize(translator(), translation(), both, advantages.get("rloo"), config, world=World(), stage=tmp_path)
+    assert losses == pytest.approx([rows(tmp_path)[0]["loss"]], rel=1e-5)
+
+
+def test_every_step_and_seed_samples_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seeds: list[int] = []
+    for seed in (0, 1):
+        policy = translator()
+        sample = policy.rollout
+
+        def watch(starts, size, *, seed, first, sample=sample):
+            seeds.append(seed)
+            return sample(starts, size, seed=seed, first=first)
+
+        monkeypatch.setattr(policy, "rollout", watch)
+        run(tmp_path / str(seed), replace(CONFIG, seed=seed), policy=policy)
+    assert len(set(seeds)) == len(seeds) == 2 * CONFIG.steps
+
+
 def test_dropout_of_the_warm_up_is_off(tmp_path: Path):
     policy = translator(dropout=0.3)
     policy.module.train()

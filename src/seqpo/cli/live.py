@@ -15,7 +15,7 @@ from seqpo.policies.fresh import load_model
 from seqpo.sessions import Engine, Session
 from seqpo.tasks.translation.framing import Framing
 from seqpo.tasks.translation.scripts import Layout, show
-from seqpo.tasks.translation.units import Unit, split
+from seqpo.tasks.translation.units import Unit, join, split
 
 
 def arriving(stream: TextIO, unit: Unit) -> Iterator[str | None]:
@@ -60,7 +60,6 @@ class Interpreter:
         self._session: Session = engine.open()
         self._source: list[str] = []
         self._answers: list[tuple[int, ...]] = []
-        self._written = ""
 
     def read(self, chunk: list[str]) -> str:
         """Read a chunk and return what the policy writes after it, "" for a wait."""
@@ -83,7 +82,8 @@ class Interpreter:
             self._session.engine.step()
         self._answers.append(self._session.answer().tokens)
         pieces = self.framing.pieces([[t for t in answer if t != self.framing.stop] for answer in self._answers])
-        return pieces[-1]
+        # words bring the space before them, which the first one doesn't need
+        return pieces[-1] if any(pieces[:-1]) else pieces[-1].lstrip()
 
 
 def translate(run: Path, *, stage: str = "", trace: bool = False) -> None:
@@ -112,10 +112,10 @@ def translate(run: Path, *, stage: str = "", trace: bool = False) -> None:
                 continue
         if held:
             read += len(held)
-            _speak(" ".join(held), interpreter.read(held), read, trace)
+            _speak(join(held, framing.source_unit), interpreter.read(held), read, trace)
             held = []
         if unit is None:
-            _speak("end", interpreter.finish(), read, trace)
+            _speak("(end)", interpreter.finish(), read, trace)
             interpreter = None
             print(flush=True)
 

@@ -124,6 +124,7 @@ def join_world(device: str, parallel: Parallel) -> Iterator[World]:
     dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
     try:
         yield World(rank, size, own, parallel)
+        dist.barrier()  # nobody leaves while another still talks to it
     finally:
         dist.destroy_process_group()
 
