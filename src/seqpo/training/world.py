@@ -49,9 +49,9 @@ class World:
         return float(self.size)
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Put the module on the device and share it among the processes."""
+        """Put the module on the device and share it among the processes; once is enough."""
         module.to(self.device)
-        if self.size == 1:
+        if self.size == 1 or isinstance(module, (DistributedDataParallel, FSDPModule)):
             return module
         if self.parallel == "ddp":
             return DistributedDataParallel(module)
