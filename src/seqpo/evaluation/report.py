@@ -31,7 +31,12 @@ _COLUMNS = (
     ("other_wait", "before others", 2),
     ("empty", "empty", 0),
 )
-_CONSOLE = ("bleu", "chrf", "al", "laal", "dal", "verb_wait", "other_wait")
+_CONSOLE = ("bleu", "chrf", "al", "laal", "verb_wait", "other_wait")
+_SHORT = {"verb_wait": "verbs", "other_wait": "others"}
+_CAPTION = (
+    "± half the 95 % bootstrap interval; AL, LAAL in source units;\n"
+    "verbs, others: source units read right before a clause-final verb, and before any other word"
+)
 _DECIMALS = {key: decimals for key, _, decimals in _COLUMNS}
 _TITLES = {key: title.rstrip(" ↑↓") for key, title, _ in _COLUMNS}
 
@@ -134,16 +139,16 @@ def markdown(report: Report) -> str:
 def console_table(report: Report) -> "Table":
     """Give the main scores as a table for rich; BLEU and AL carry their intervals.
 
-    The last columns, where there is something in them, are the mean waits before clause-final verbs and others.
+    The last columns, where there is something in them, are the mean waits before clause-final verbs and other words.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, caption="± half the 95 % bootstrap interval; lags and waits in source units")
+    table = Table(box=SIMPLE_HEAD, caption=_CAPTION)
     table.add_column("system", no_wrap=True)
     shown = [key for key in _CONSOLE if any(getattr(system, key) is not None for system in report.systems)]
     for key in shown:
-        table.add_column(_TITLES[key], justify="right", no_wrap=key in ("bleu", "al"))
+        table.add_column(_SHORT.get(key, _TITLES[key]), justify="right", no_wrap=True)
     for system in report.systems:
         cells = (_cell(system, key, spread=key in ("bleu", "al")) for key in shown)
         table.add_row(system.name, *cells)
