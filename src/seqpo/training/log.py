@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
@@ -78,11 +81,14 @@ class RunLog:
 
     def write(self, step: int, values: Mapping[str, float], shown: str = "") -> None:
         """Record the values of a step, and show a short text beside the progress bar."""
-        if self._file is None:
-            return
+        if self._file is not None:
+            with _uninterrupted():
+                self._write(self._file, step, values, shown)
+
+    def _write(self, file: TextIO, step: int, values: Mapping[str, float], shown: str) -> None:
         row = {"step": step, "seconds": round(time.monotonic() - self._began, 3), **values}
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        file.write(json.dumps(row) + "\n")
+        file.flush()
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
@@ -90,6 +96,22 @@ class RunLog:
             self._progress.update(self._task, completed=step, shown=shown)
             if not self._progress.console.is_terminal:
                 print(f"{self._title} {step}: {shown}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends: TensorBoard's queue would keep its lock, and closing it would hang."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    usual = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if held:
+        signal.raise_signal(signal.SIGINT)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
