@@ -194,11 +194,11 @@ def test_a_step_without_writers_does_nothing():
 
 
 def test_a_quota_is_written_whatever_the_policy_thinks_of_stopping():
-    # 2 begins a unit and 3 continues it; the policy would rather stop
+    # 2 begins a unit and 3 continues it; the policy would rather stop, and may when all units have been begun
     model = markov({1: {0: 9, 2: 1}, 2: {3: 1}, 3: {0: 9, 2: 1}}, vocabulary=8)
     starts = torch.tensor([0, 0, 1, 0, 0, 0, 0, 0])
     engine = Engine(model, stop=STOP, unit_starts=starts)
-    for quota, written in ((0, ()), (1, (2, 3)), (3, (2, 3, 2, 3, 2, 3))):
+    for quota, written in ((0, ()), (1, (2, 3, STOP)), (3, (2, 3, 2, 3, 2, 3, STOP))):
         session = engine.open()
         session.read([1])
         session.write(20, quota)

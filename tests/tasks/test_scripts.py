@@ -163,11 +163,10 @@ def test_wait_k_writes_its_quota_in_every_turn(unit: Unit, piece: str, layout: L
         assert set(trace.units) == {piece}
 
 
-def test_a_quota_does_not_record_the_token_that_would_begin_the_next_unit():
+def test_a_quota_lets_the_model_end_its_last_unit():
     framing, engine = _parrot("word", "abc")
     script = SourceScript(framing, ("x", "x"), chunk=1)
     (turns,) = play(engine, [WaitK(script, 1)], limit=60)
-    assert turns[0][1].tokens == framing.target(["abc"])
-    assert turns[1][0].tokens[0] == framing.stop  # the schedule has ended the turn
-    # the stop token was out of the question, so what was left was certain
-    assert turns[0][1].logprobs == pytest.approx([0.0] * 4, abs=1e-4)
+    # stopping was out of the question before the unit was begun, and possible once it was
+    assert turns[0][1].tokens == (*framing.target(["abc"]), framing.stop)
+    assert turns[0][1].logprobs[0] == pytest.approx(0.0, abs=1e-4)

@@ -94,6 +94,11 @@ class Session:
         """End the stream and free its slot."""
         self.engine.release(self)
 
+    @property
+    def _owes(self) -> bool:
+        """Whether units of a quota are still to be begun; once they are, the model may end the last one by stopping."""
+        return self._quota is not None and self._units < self._quota
+
     def _accept(self, token: int, logprob: float, starts: int) -> None:
         """Take the token that was chosen at the end of a step, and decide whether the turn goes on."""
         if self._quota is not None and self._units + starts > self._quota:
@@ -226,8 +231,8 @@ class Engine:
         return True
 
     def _choose(self, sessions: list[Session], logits: Tensor) -> None:
-        if fixed := [row for row, session in enumerate(sessions) if session._quota is not None]:
-            logits[fixed, self.stop] = float("-inf")
+        if owing := [row for row, session in enumerate(sessions) if session._owes]:
+            logits[owing, self.stop] = float("-inf")
         uniforms = None
         if any(session.uniforms for session in sessions):
             drawn = [session.uniforms.next() if session.uniforms else nan for session in sessions]
