@@ -245,9 +245,11 @@ def _label_points(axes: "Axes", families: Sequence[_Family], quality: str, laten
     ink = _ink(axes, figure.dpi / 12)
     labels = [text.get_window_extent() for text in axes.texts]
     for family in families:
-        for system in family.systems:
+        # a schedule with borrowed weights ("@") is one more curve: its name once, at its end, is enough
+        named = [(family.name, family.systems[-1])] if "@" in family.name else [(s.name, s) for s in family.systems]
+        for name, system in named:
             label = axes.annotate(
-                system.name,
+                name,
                 (getattr(system, latency), getattr(system, quality)),
                 (0, 0),
                 textcoords="offset points",
