@@ -1,12 +1,17 @@
 """Shared fixtures: where the real data lies, and one thread per test process."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(int(os.environ.get("SEQPO_TEST_THREADS", "1")))
+
+# A test run in the background is deaf to Ctrl-C, and so would be the programs that its tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED_DATA = Path(os.environ.get("SEQPO_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
