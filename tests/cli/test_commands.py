@@ -209,6 +209,72 @@ def test_a_reward_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert rows(tmp_path / "run" / "seqpo")[0]["rollout/quality"] <= 0
 
 
+MINE = """
+from dataclasses import dataclass
+
+from seqpo.advantages import Comparison
+from seqpo.objectives import Clip, Gate, Objective
+
+
+@dataclass(frozen=True)
+class Cauchy(Gate):
+    scale: float
+
+    def __call__(self, log_ratio, side):
+        return log_ratio / (1 + (log_ratio / self.scale) ** 2)
+
+
+def cauchy(scale=1.0):
+    return Objective("turn", Cauchy(scale), Clip(0.2, 0.28), "token-mean")
+
+
+def halved():
+    return Comparison("group-mean", "none", "return-to-go", 0.5)
+
+
+nothing = 0
+def nobody():
+    return "no objective"
+"""
+
+
+def test_an_objective_and_an_advantage_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    recipe = write_recipe(tmp_path)
+    seqpo("sft", recipe, "--sft.steps", "1")
+    own = "--objective.name", "mine:cauchy", "--objective.options", "scale", "3.0", "--advantage.name", "mine:halved"
+    seqpo("train", recipe, *own, "--train.steps", "2")
+    row = rows(tmp_path / "run" / "seqpo")[-1]
+    assert row["grad_norm"] > 0
+    assert 0 < row["effective_sample_size"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--objective.name", "mine:gone"], "objective 'mine:gone': module 'mine' has no 'gone'"),
+        (["--objective.name", "mine:nothing"], "objective 'mine:nothing' is a int, not a function or class"),
+        (["--objective.name", "mine:nobody"], "objective 'mine:nobody' gave a str: it must be a seqpo.objectives"),
+        (["--advantage.name", "mine:nobody"], "advantage 'mine:nobody' gave a str: it must be callable and have"),
+        (["--objective.name", "mine:cauchy", "--objective.options", "size", "1"], "does not take the options"),
+        (["--advantage.name", "sppo"], "needs the values of a critic"),
+        (["--advantage.name", "gigpo", "--objective.name", "sspo"], "which would average them away"),
+    ],
+)
+def test_what_can_not_be_trained_with_is_named_and_leaves_nothing(
+    run: Path, arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    shutil.copytree(run / "sft", tmp_path / "run" / "sft")
+    told = fails(capsys, "train", write_recipe(tmp_path), *arguments).replace("│", "").replace("\n", "")
+    assert said in told
+    assert not (tmp_path / "run" / "seqpo").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -226,7 +292,7 @@ def test_a_reward_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (["train", "{recipe}"], ["no checkpoint there; run `seqpo sft` first"]),
         (["train", "{recipe}", "--objective.name", "ppo2"], ["unknown objective 'ppo2': choose one of"]),
         (["train", "{recipe}", "--objective.options", "zeta", "1"], ["objective 'grpo' has no option zeta"]),
-        (["train", "{recipe}", "--advantage.name", "gae"], ["unknown advantage 'gae': choose one of"]),
+        (["train", "{recipe}", "--advantage.name", "gea"], ["unknown advantage 'gea': choose one of"]),
         (["evaluate", "{folder}/nothing"], ["nothing", "seqpo sft"]),
         (["translate", "{folder}/nothing"], ["nothing", "seqpo sft"]),
         (["plot", "{folder}/nothing"], ["nothing: no such file; run the evaluation first"]),

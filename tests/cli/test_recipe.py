@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqpo.cli.recipe import EMBEDDED, Recipe, RecipeError, load_recipe, override, save_recipe
+from seqpo.cli.recipe import EMBEDDED, ChoiceConfig, Recipe, RecipeError, load_recipe, override, save_recipe
 from tiny_recipes import write_recipe
 
 EMBEDDED_NAMES = sorted(file.stem for file in EMBEDDED.glob("*.toml"))
@@ -58,6 +58,8 @@ def test_what_is_left_out_has_its_default(tmp_path: Path):
         ("[episode]\nwarmup_chunks = [1, 'x']", r"episode.warmup_chunks\[1\] should be a whole number"),
         ("[model]\nwidth = 7", "model: width must be a multiple of heads"),
         ("[objective]\noptions = {}", "objective lacks the key 'name'"),
+        ("[reward.fuse]\nname = 'sum'", "reward: unknown fusion 'sum': choose one of seqpo, gdpo, hpo, gu"),
+        ("reward.fuse = { name = 'hpo', options = { gate = 1 } }", "reward: fusion 'hpo' has the unknown key 'gate'"),
         ("train = 3", "train should be a table of keys, but is 3"),
         ("seed = ", "not TOML"),
     ],
@@ -84,7 +86,7 @@ def test_overrides_reach_every_kind_of_key():
         *("--data.train.path", "x.tsv"),
         *("--objective.name", "sspo"),
         *("--objective.options", "gate", "erf"),
-        *("--reward.fuse.floor", "-inf"),
+        *("--reward.fuse.options", "latency_weight", "0", "floor", "-inf"),
         "--data.skip-bad",
     )
     assert recipe.seed == 4
@@ -93,9 +95,16 @@ def test_overrides_reach_every_kind_of_key():
     assert recipe.evaluation.wait_k == (1, 9)
     assert recipe.data.train == replace(Recipe().data.train, path="x.tsv")
     assert (recipe.objective.name, recipe.objective.options) == ("sspo", {"gate": "erf"})
-    assert recipe.reward.fuse.floor == -math.inf
+    assert recipe.reward.fuse == ChoiceConfig("seqpo", {"latency_weight": 0, "floor": -math.inf})
     assert recipe.data.skip_bad
     assert recipe.sft == Recipe().sft
+
+
+def test_options_that_the_recipe_names_are_changed_one_by_one():
+    recipe = overridden(load_recipe("multi30k-de-en"), "--reward.fuse.options.latency-weight", "0")
+    assert recipe.reward.fuse == ChoiceConfig("seqpo", {"quality_weight": 8.0, "latency_weight": 0.0, "floor": 0.4})
+    recipe = overridden(load_recipe("demo"), "--reward.fuse.name", "gdpo")
+    assert recipe.reward.fuse == ChoiceConfig("gdpo", {"quality_weight": 4.0, "latency_weight": 1.0})
 
 
 def test_overrides_leave_the_recipe_file_in_force(tmp_path: Path):
@@ -110,6 +119,8 @@ def test_overrides_leave_the_recipe_file_in_force(tmp_path: Path):
         (["--train.step", "1"], "--train.step"),
         (["--train.steps", "many"], "--train.steps"),
         (["--runtime.parallel", "magic"], "magic"),
+        (["--reward.fuse.name", "sum"], "unknown fusion 'sum'"),
+        (["--reward.fuse.options", "ceiling", "1"], "unknown key 'ceiling'"),
     ],
 )
 def test_an_override_that_is_none_says_so(arguments: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]):
@@ -138,7 +149,7 @@ def test_any_recipe_is_saved_and_loaded_as_it_is(
         base,
         seed=seed,
         sft=replace(base.sft, optimizer=replace(base.sft.optimizer, lr=lr)),
-        reward=replace(base.reward, fuse=replace(base.reward.fuse, floor=floor)),
+        reward=replace(base.reward, fuse=ChoiceConfig("seqpo", {"floor": floor})),
         evaluation=replace(base.evaluation, wait_k=tuple(ks)),
         episode=replace(base.episode, instruction=text),
         objective=replace(base.objective, options={"gate": "erf", "tau_pos": lr}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqpo.episodes import Episode, Turn, pack
 from seqpo.tasks.translation.corpora import Pair
-from seqpo.tasks.translation.rewards import FusedReward
+from seqpo.tasks.translation.rewards import GuReward, SeqPOReward
 from seqpo.tasks.translation.schedules import ScheduleMixture
 from seqpo.tasks.translation.task import TranslationTask
 from tiny_runs import framing, sentences, translation
@@ -57,7 +57,7 @@ def test_epochs_and_seeds_are_shuffled_differently():
 
 def test_judgement_by_hand():
     """AL of [1, 2, 3] for 3 source words is 1; when all is written at the end, it is 3."""
-    task = replace(TASK, reward=FusedReward(quality_weight=2.0, latency_weight=1.0, floor=-5.0))
+    task = replace(TASK, reward=SeqPOReward(quality_weight=2.0, latency_weight=1.0, floor=-5.0))
     starts = [replace(start, pair=PAIRS[0], script=task.script(PAIRS[0], 1)) for start in task.starts(1, step=0)]
     prompt = spoken(task, 4, PAIRS[0], "one", "two", "three", "")
     late = spoken(task, 4, PAIRS[0], "", "", "", "one two three")
@@ -71,6 +71,68 @@ def test_judgement_by_hand():
     root = 0.5**0.5
     expected = [3 / 2 / root, 0.0, -3 / 2 / root]
     assert rewards.values.tolist() == pytest.approx([0, 0, 0, expected[0], 0, 0, 0, expected[1], 0, 0, 0, expected[2]])
+
+
+def test_waits_are_the_scripts_own():
+    """What is written at the end is written after the last chunk, so no wait precedes it."""
+    [start] = replace(TASK, pairs=PAIRS[1:2]).starts(1, step=0)
+    answers = [(first, last, end) for first in ("four", "") for last in ("four", "") for end in ("five", "")]
+    episodes = [spoken(TASK, 0, start.pair, *answer) for answer in answers]
+    rewards = TASK.judge([start], pack(episodes))
+    expected = [start.script.trace([turn.action for turn in episode.turns]).waits for episode in episodes]
+    assert rewards.parts["waits"].tolist() == expected
+    assert set(expected) == {0, 1, 2}
+
+
+def test_turns_are_rewarded_where_they_stand():
+    """A fusion that judges turn by turn sees the end of the source as a turn of its own."""
+    [start] = replace(TASK, pairs=PAIRS[1:2]).starts(1, step=0)
+    prompt, late = (spoken(TASK, 0, start.pair, *said) for said in (("four", "five", ""), ("", "", "four five")))
+    rewards = replace(TASK, reward=GuReward(alpha=-0.5, beta=0.0)).judge([start], pack([prompt, late]))
+    # one word after the other is a BLEU of 1 from the first on, and the last turn is paid for the whole;
+    # who waits pays α for a run of two
+    assert rewards.values.tolist() == pytest.approx([1, 0, 1, 0, -0.5, 1])
+
+
+def test_states_are_shared_by_what_was_read_and_written():
+    starts = replace(TASK, pairs=PAIRS[1:2]).starts(2, step=0)  # the same sentence twice
+    said = [("four", "five", ""), ("four", "", "five"), ("", "four", "five"), ("", "four five", "")]
+    episodes = [spoken(TASK, 7, starts[0].pair, *answers) for answers in said]
+    other = spoken(TASK, 8, starts[1].pair, *said[0])
+    states = TASK.states(starts, pack([*episodes, other])).reshape(5, 3).tolist()
+    # all begin alike; then after "four" or after nothing; then after "four five", or after "four" by either way
+    begin, four, nothing = states[0][0], states[0][1], states[2][1]
+    assert [row[0] for row in states[:4]] == [begin] * 4
+    assert [row[1] for row in states[:4]] == [four, four, nothing, nothing]
+    assert [row[2] for row in states[:4]] == [states[0][2], states[1][2], states[1][2], states[0][2]]
+    # the end of the source is news, even where nothing was written since; another group is another world
+    assert len({begin, four, nothing, states[0][2], states[1][2], *states[4]}) == 5 + 3
+
+
+turn_texts = st.lists(st.sampled_from(["", "one", "two", "one two"]), min_size=4, max_size=4)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), turn_texts), min_size=1, max_size=6))
+def test_states_are_equal_if_and_only_if_all_before_is(episodes: list[tuple[int, list[str]]]):
+    starts = replace(TASK, pairs=PAIRS[:1]).starts(2, step=0)
+    batch = pack(spoken(TASK, group, PAIRS[0], *answers) for group, answers in episodes)
+    before = [
+        (group, place, " ".join(answer for answer in answers[:place] if answer))
+        for group, answers in episodes
+        for place in range(4)
+    ]
+    states = TASK.states(starts, batch).tolist()
+    assert len(states) == len(before)
+    assert len(set(zip(states, before, strict=True))) == len(set(states)) == len(set(before))
+
+
+def test_a_sentence_keeps_its_number():
+    assert TASK.population == 3
+    for step in range(4):
+        starts = TASK.starts(2, step=step)
+        assert [PAIRS[number] for number in TASK.numbers(starts).tolist()] == [start.pair for start in starts]
+    twins = replace(TASK, pairs=PAIRS[:1] * 2)  # equal sentences at two places of a corpus are two
+    assert sorted(twins.numbers(twins.starts(2, step=0)).tolist()) == [0, 1]
 
 
 def test_groups_are_judged_by_their_own_references():

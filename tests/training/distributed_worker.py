@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from seqpo import advantages, objectives
 from seqpo.training.imitation import ImitationConfig, imitate
-from seqpo.training.loop import KLConfig, KLForm, LoopConfig, optimize
+from seqpo.training.loop import KLConfig, LoopConfig, LoopKLForm, optimize
 from seqpo.training.updates import OptimizerConfig
 from seqpo.training.world import Parallel, World, join_world
 from tiny_runs import exact_weights, translation, translator
@@ -25,7 +25,7 @@ STEPS = 4
 OPTIMIZER = OptimizerConfig(lr=1e-3, warmup=2, decay="linear")
 
 
-def optimized(objective: str, advantage: str, kl: KLForm, world: World, folder: Path) -> None:
+def optimized(objective: str, advantage: str, kl: LoopKLForm, world: World, folder: Path) -> None:
     policy = translator()
     config = LoopConfig(
         steps=STEPS,

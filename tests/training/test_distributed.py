@@ -16,7 +16,15 @@ from distributed_worker import STEPS, run
 from seqpo.training.world import World
 from tiny_runs import rows, weights
 
-CASES = ("imitation", "grpo dr-grpo reward", "sspo grpo k3+", "dapo lite-ppo k3")
+CASES = (
+    "imitation",
+    "grpo dr-grpo reward",
+    "sspo grpo k3+",
+    "dapo lite-ppo k3",
+    "vespo spo k2",
+    "gspo-token gigpo k3",
+    "luspo reinforce++ reward",
+)
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 LAST, MIDDLE = f"checkpoint-{STEPS:08d}", f"checkpoint-{STEPS // 2:08d}"
 

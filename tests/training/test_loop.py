@@ -19,7 +19,7 @@ from seqpo.policies.network import NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit
 from seqpo.tasks.control.gym import GymTask
 from seqpo.training import checkpoints
-from seqpo.training.loop import KLConfig, KLForm, LoopConfig, optimize
+from seqpo.training.loop import KLConfig, LoopConfig, LoopKLForm, optimize
 from seqpo.training.updates import DivergenceError, OptimizerConfig
 from seqpo.training.world import World
 from tiny_runs import exact_weights, rows, translation, translator, weights
@@ -78,10 +78,16 @@ def chances(policy: NetworkPolicy) -> torch.Tensor:
         ("dr-grpo", "dr-grpo"),
         ("dapo", "lite-ppo"),
         ("gspo", "grpo"),
-        ("gmpo", "return-to-go"),
+        ("gmpo", "rloo"),
         ("sapo", "rloo"),
         ("sspo", "grpo"),
         ("cispo", "grpo"),
+        ("ppo", "reinforce++"),
+        ("gspo-token", "remax"),
+        ("hmpo", "opo"),
+        ("vespo", "spo"),
+        ("luspo", "reinforce++-baseline"),
+        ("gpg", "gpg"),
     ],
 )
 def test_a_bandit_learns_the_best_arm_of_every_context(tmp_path: Path, objective: str, advantage: str):
@@ -175,6 +181,7 @@ class Counts:
 
     def __init__(self, name: str) -> None:
         self.objective = objectives.get(name)
+        self.unit = self.objective.unit
         self.asked: list[tuple[int, float]] = []
 
     def __call__(self, logprobs, behaviour, *others):
@@ -194,14 +201,15 @@ def test_every_epoch_goes_through_all_minibatches(tmp_path: Path):
 
 
 def test_a_step_in_one_piece_has_the_plain_loss_of_the_objective(tmp_path: Path):
-    objective, losses = objectives.get("grpo"), []
+    losses = []
 
-    def both(logprobs, behaviour, advantage, segments, totals):
-        losses.append(objective(logprobs, behaviour, advantage, segments).value.item())
-        return objective(logprobs, behaviour, advantage, segments, totals)
+    class Both(Counts):
+        def __call__(self, logprobs, behaviour, advantage, segments, totals):
+            losses.append(self.objective(logprobs, behaviour, advantage, segments).value.item())
+            return self.objective(logprobs, behaviour, advantage, segments, totals)
 
-    config = replace(CONFIG, steps=1)
-    optimize(translator(), translation(), both, advantages.get("rloo"), config, world=World(), stage=tmp_path)
+    one = replace(CONFIG, steps=1)
+    optimize(translator(), translation(), Both("grpo"), advantages.get("rloo"), one, world=World(), stage=tmp_path)
     assert losses == pytest.approx([rows(tmp_path)[0]["loss"]], rel=1e-5)
 
 
@@ -242,11 +250,12 @@ class Flat:
         return Rewards.at_end(torch.tensor(paid), batch.segments, {})
 
 
-BASELINED = [name for name, entry in advantages.CATALOG.items() if entry.default.baseline != "none"]
+BASELINED = ["grpo", "dr-grpo", "rloo", "opo", "lite-ppo", "gpg", "return-to-go"]
+"""They compare an episode with its group and with nothing else."""
 
 
 @pytest.mark.parametrize("advantage", BASELINED)
-@pytest.mark.parametrize("objective", ["grpo", "sspo", "dapo"])
+@pytest.mark.parametrize("objective", ["grpo", "gspo-token", "dapo"])
 def test_groups_of_equal_rewards_teach_nothing(tmp_path: Path, objective: str, advantage: str):
     run(tmp_path, replace(CONFIG, steps=1), task=Flat([True] * 4), objective=objective, advantage=advantage)
     (row,) = rows(tmp_path)
@@ -310,12 +319,15 @@ class InterruptedRunError(Exception):
 
 
 @pytest.mark.parametrize("stop", [1, 3])
-@pytest.mark.parametrize("kl", [KLConfig(0.0), KLConfig(0.1, "k3")])
+@pytest.mark.parametrize(
+    ("advantage", "kl"), [("dr-grpo", KLConfig(0.0)), ("dr-grpo", KLConfig(0.1, "k3")), ("spo", KLConfig(0.0))]
+)
 def test_a_run_goes_on_as_if_it_had_not_stopped(
-    tmp_path: Path, stop: int, kl: KLConfig, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stop: int, advantage: str, kl: KLConfig, monkeypatch: pytest.MonkeyPatch
 ):
+    """What the advantage remembers (SPO's values of the starts) included."""
     config = replace(CONFIG, epochs=2, minibatches=2, kl=kl)
-    run(tmp_path / "whole", config)
+    run(tmp_path / "whole", config, advantage=advantage)
     policy = translator()
     sample, calls = policy.rollout, count()
 
@@ -326,14 +338,14 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(
 
     monkeypatch.setattr(policy, "rollout", interrupted)
     with pytest.raises(InterruptedRunError):
-        run(tmp_path / "stopped", config, policy=policy)
-    run(tmp_path / "stopped", config)
+        run(tmp_path / "stopped", config, advantage=advantage, policy=policy)
+    run(tmp_path / "stopped", config, advantage=advantage)
     assert torch.equal(weights(tmp_path / "whole" / LAST), weights(tmp_path / "stopped" / LAST))
     assert rows(tmp_path / "whole") == rows(tmp_path / "stopped")
 
 
 @pytest.mark.parametrize("form", ["reward", "k2", "k3", "k3+"])
-def test_kl_holds_the_policy_near_where_it_began(tmp_path: Path, form: KLForm):
+def test_kl_holds_the_policy_near_where_it_began(tmp_path: Path, form: LoopKLForm):
     """The distance from the reference, with hardly any pull and with a strong one."""
     drifts = []
     for coefficient in (1e-6, 10.0):

@@ -4,10 +4,33 @@
 
     advantage = advantages.get("rloo")(rewards.values, batch.segments)
 
+Some need more than rewards (`advantage.needs`): a critic's values, a greedy episode, states; they take it as `Given`.
 Needs torch and `seqpo.segments`, nothing else.
 """
 
 from seqpo.advantages.catalog import CATALOG, Entry, get, names
-from seqpo.advantages.parts import Advantage
+from seqpo.advantages.critics import cross_entropy_value_loss, squared_value_loss
+from seqpo.advantages.gae import GAE
+from seqpo.advantages.given import Advantage, Given, Remembers
+from seqpo.advantages.parts import Comparison
+from seqpo.advantages.returns import gae
+from seqpo.advantages.running import RunningScale, RunningValue
+from seqpo.advantages.same_state import SameState
 
-__all__ = ["CATALOG", "Advantage", "Entry", "get", "names"]
+__all__ = [
+    "CATALOG",
+    "GAE",
+    "Advantage",
+    "Comparison",
+    "Entry",
+    "Given",
+    "Remembers",
+    "RunningScale",
+    "RunningValue",
+    "SameState",
+    "cross_entropy_value_loss",
+    "gae",
+    "get",
+    "names",
+    "squared_value_loss",
+]

@@ -63,9 +63,9 @@ def _measure(way: Way, size: Scoring, threads: int) -> Measured:
     torch.set_num_threads(threads)
     _pass(way, *_inputs(Scoring(tokens=8, vocabulary=16, width=size.width)))  # loads what a first call loads
     hidden, weight, tokens = _inputs(size)
-    base, began = _peak_resident(), time.perf_counter()
+    base, began = peak_resident(), time.perf_counter()
     logprobs = _pass(way, hidden, weight, tokens)
-    seconds, peak = time.perf_counter() - began, _peak_resident() - base
+    seconds, peak = time.perf_counter() - began, peak_resident() - base
     assert hidden.grad is not None
     assert weight.grad is not None
     values = {
@@ -93,7 +93,7 @@ def _pass(way: Way, hidden: Tensor, weight: Tensor, tokens: Tensor) -> Tensor:
     return logprobs.detach()
 
 
-def _peak_resident() -> int:
+def peak_resident() -> int:
     """Return the most bytes that this process has had in memory."""
     status = Path("/proc/self/status")
     if status.exists():  # here getrusage would count what the parent process had at its fork, too

@@ -64,7 +64,7 @@ def run(settings: UpdateBench) -> Result:
         BenchError: the gradients or the log-probs differ.
     """
     with threads(settings.threads):
-        policy, episodes = _policy(settings.workload), _episodes(settings.workload)
+        policy, episodes = new_policy(settings.workload), random_episodes(settings.workload)
         ways = contestants(policy, episodes)
         errors = check(ways)
         times = in_turns(ways, settings.rounds)
@@ -144,12 +144,13 @@ def _gradient(policy: CausalLMPolicy, batches: Sequence[Batch]) -> Tensor:
     return torch.cat([weight.grad.flatten() for weight in policy.model.parameters() if weight.grad is not None])
 
 
-def _policy(workload: Workload) -> CausalLMPolicy:
+def new_policy(workload: Workload) -> CausalLMPolicy:
+    """Make the policy of a workload."""
     nothing = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel()))
     return CausalLMPolicy(workload.new_model(), nothing, stop=STOP)
 
 
-def _episodes(workload: Workload) -> list[Episode]:
+def random_episodes(workload: Workload) -> list[Episode]:
     """Write random tokens after the chunks: only their number matters to the time."""
     draw = random.Random(workload.seed)
     episodes = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,13 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from seqpo.cli.recipe import CorpusConfig, Recipe, RecipeError
+from seqpo import advantages, objectives, plugins
+from seqpo.advantages import Advantage
+from seqpo.cli.recipe import ChoiceConfig, CorpusConfig, Recipe, RecipeError
+from seqpo.objectives import PolicyLoss
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.policies.fresh import load_model, new_model
-from seqpo.tasks.translation import grammar, quality
+from seqpo.tasks.translation import grammar, quality, rewards
 from seqpo.tasks.translation.corpora import Corpus, from_datasets, read_pairs
 from seqpo.tasks.translation.framing import Framing, chat_framing, plain_framing
 from seqpo.tasks.translation.task import TranslationTask
@@ -153,9 +157,56 @@ def task(recipe: Recipe, source: Corpus, frame: Framing, chunks: tuple[int, ...]
         recipe.schedule,
         quality.get(recipe.reward.quality, language=recipe.data.target_language),
         recipe.reward.latency,
-        recipe.reward.fuse,
+        rewards.get(recipe.reward.fuse.name, **recipe.reward.fuse.options),
         recipe.seed,
     )
+
+
+def objective(choice: ChoiceConfig) -> PolicyLoss:
+    """Make an objective of the catalog, or what a function of the user's own returns for the options.
+
+    Raises:
+        RecipeError: something that is no objective.
+        ValueError: an unknown name or option.
+    """
+    if ":" not in choice.name:
+        return objectives.get(choice.name, **choice.options)
+    made = _own(choice, "objective")
+    if not (callable(made) and hasattr(made, "unit")):
+        raise RecipeError(
+            f"objective {choice.name!r} gave a {type(made).__name__}: it must be a seqpo.objectives.Objective, or be "
+            "callable and have `unit`, as seqpo.objectives.PolicyLoss says"
+        )
+    return made
+
+
+def advantage(choice: ChoiceConfig) -> Advantage:
+    """Make an advantage of the catalog, or what a function or class of the user's own returns for the options.
+
+    Raises:
+        RecipeError: something that is no advantage.
+        ValueError: an unknown name or option.
+    """
+    if ":" not in choice.name:
+        return advantages.get(choice.name, **choice.options)
+    made = _own(choice, "advantage")
+    if not (callable(made) and hasattr(made, "needs") and hasattr(made, "level")):
+        raise RecipeError(
+            f"advantage {choice.name!r} gave a {type(made).__name__}: it must be callable and have `needs` and "
+            "`level`, as seqpo.advantages.Advantage says"
+        )
+    return made
+
+
+def _own(choice: ChoiceConfig, what: str) -> object:
+    make = plugins.load(choice.name, what)
+    if not callable(make):
+        raise RecipeError(f"{what} {choice.name!r} is a {type(make).__name__}, not a function or class")
+    try:
+        inspect.signature(make).bind(**choice.options)
+    except TypeError as error:
+        raise RecipeError(f"{what} {choice.name!r} does not take the options {choice.options}: {error}") from error
+    return make(**choice.options)
 
 
 def checkpoint_weights(folder: Path) -> Mapping[str, Tensor]:

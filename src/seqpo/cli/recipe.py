@@ -13,7 +13,7 @@ import tyro
 
 from seqpo.policies.fresh import ModelConfig
 from seqpo.records import RecordError, decode
-from seqpo.tasks.translation.rewards import FusedReward
+from seqpo.tasks.translation import rewards
 from seqpo.tasks.translation.schedules import ScheduleMixture
 from seqpo.tasks.translation.scripts import Layout
 from seqpo.training.imitation import ImitationConfig
@@ -97,7 +97,7 @@ class ChoiceConfig:
     """A member of a catalog, or your own.
 
     Attributes:
-        name: its name in the catalog.
+        name: its name in the catalog, or "module:name" of a function of yours that makes one from the options.
         options: its options, where they differ from the published defaults.
     """
 
@@ -112,12 +112,18 @@ class RewardConfig:
     Attributes:
         quality: "bleu" or "chrf" of the sentence, your own function as "module:name", or the URL of a service.
         latency: "al", "laal", "ap" or "dal", in target units.
-        fuse: how the two become one number per episode.
+        fuse: how the two become rewards of turns.
+
+    Raises:
+        ValueError: a fusion that there is not, or options that it doesn't have.
     """
 
     quality: str = "bleu"
     latency: str = "al"
-    fuse: FusedReward = field(default_factory=FusedReward)
+    fuse: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("seqpo"))
+
+    def __post_init__(self) -> None:
+        rewards.get(self.fuse.name, **self.fuse.options)  # refused here, an option is named by file and key
 
 
 @dataclass(frozen=True)

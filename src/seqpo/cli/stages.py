@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from seqpo import advantages, objectives
 from seqpo.cli import build
 from seqpo.cli.probing import dev_probe
 from seqpo.cli.recipe import Recipe, RecipeError, save_recipe
@@ -18,6 +17,7 @@ from seqpo.policies.fresh import load_model
 from seqpo.tasks.translation.alignment import align
 from seqpo.tasks.translation.corpora import Corpus
 from seqpo.training import checkpoints
+from seqpo.training.evidence import check, check_credit
 from seqpo.training.imitation import imitate
 from seqpo.training.loop import optimize
 from seqpo.training.world import World, join_world
@@ -57,16 +57,17 @@ def sft(recipe: Recipe, *, resume: bool = False) -> Path:
 
 def train(recipe: Recipe, *, resume: bool = False) -> Path:
     """Improve the warm-up policy by SeqPO-SiMT; return the stage's folder."""
-    objective = objectives.get(recipe.objective.name, **recipe.objective.options)
-    advantage = advantages.get(recipe.advantage.name, **recipe.advantage.options)
+    objective, advantage = build.objective(recipe.objective), build.advantage(recipe.advantage)
     with _world(recipe) as world:
-        stage = _stage(recipe, recipe.stage, resume, world)
         data = build.corpus(recipe, "train")
         _say(world, f"{len(data.pairs)} sentences from {data.name}", data.skipped)
         warm = _warm(recipe)
         model, tokenizer = load_model(warm), build.load_tokenizer(warm)
         policy = build.policy(recipe, model, tokenizer, world)
         task = build.task(recipe, data, build.framing(recipe, tokenizer), (recipe.episode.chunk,))
+        check(advantage, task)
+        check_credit(objective, advantage)
+        stage = _stage(recipe, recipe.stage, resume, world)
         probe = None
         if recipe.train.probe_every and world.leads:
             dev = build.corpus(recipe, "dev")

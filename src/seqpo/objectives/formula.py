@@ -1,23 +1,27 @@
-"""The one formula: w = exp(mean over LEVEL of φ(d)),  loss = − AGGREGATE(ψ(w, A)).
+"""The one formula: w = exp(POOL over LEVEL of φ(d)),  loss = − AGGREGATE(ψ(w, A)).
 
-d = log π_θ − log π_behaviour of an action token. Level, φ, ψ and aggregate are chosen independently; the
-published objectives are the rows of `seqpo.objectives.catalog`.
+d = log π_θ − log π_behaviour of an action token. Level, φ, pool, ψ and aggregate are chosen independently; the
+published objectives are the entries of `seqpo.objectives.catalog`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import cached_property
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from seqpo.objectives.gates import Gate, Identity, OneSidedClamp
-from seqpo.objectives.weightings import CappedScore, Clip, Score, Weighting
-from seqpo.segments import LEVELS, Level, Segments, Totals
+from seqpo.objectives.diagnostics import Diagnostics
+from seqpo.objectives.gates import Gate, Identity
+from seqpo.objectives.weightings import Score, Weighting
+from seqpo.segments import Level, Segments, Totals
 
 Aggregate = Literal["episode-mean", "episode-sum", "token-mean", "constant-length"]
-AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
+Pool = Literal["geometric", "harmonic", "product"]
+Credit = Literal["unit", "token"]
 
 MAX_LOG_RATIO = 20.0
 """Log-ratios are clamped to ±20 before any exponential: e²⁰ is finite in every dtype used for losses."""
@@ -29,13 +33,39 @@ class Loss:
 
     Attributes:
         value: scalar, to be minimised.
-        diagnostics: detached scalars that add up over the micro-batches of a step: `ratio_deviation` (mean of
-            |w − 1| over units), `no_gradient` (share of the tokens whose gradient a clip or clamp removed) and
-            `kl_behaviour` (mean of the k3 estimate of KL(behaviour ‖ current) per token).
+        diagnose: computes the diagnostics of this part of the step.
     """
 
     value: Tensor
-    diagnostics: dict[str, Tensor]
+    diagnose: Callable[[], Diagnostics]
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Of this part of the step, computed when first asked for; they add up over parts, as the losses do."""
+        return self.diagnose()
+
+
+class PolicyLoss(Protocol):
+    """What a trainer calls: an `Objective`, or anything of your own that has its form and keeps its promises.
+
+    The losses of the parts of a step must add up to the loss of the step, which is what `totals` are for.
+    """
+
+    @property
+    def unit(self) -> Level:
+        """The finest level at which advantages may differ."""
+        ...
+
+    def __call__(
+        self,
+        logprobs: Tensor,
+        behaviour: Tensor,
+        advantages: Tensor,
+        segments: Segments,
+        totals: Totals | None = None,
+    ) -> Loss:
+        """Compute the loss of a batch, or of its share of a larger optimizer step."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -49,6 +79,12 @@ class Objective:
         aggregate: how units are averaged. Per episode, then over episodes (`episode-mean`); summed per episode,
             averaged over episodes (`episode-sum`); each unit by its share of all tokens (`token-mean`);
             summed and divided by episodes × `max_length` (`constant-length`).
+        pool: how the gated ratios of a unit become one weight: their geometric mean, their harmonic mean, or
+            their product (the true ratio of the unit, clamped to e^±20).
+        credit: whose advantage a weight multiplies: the unit's, or each token's own. With `token`, ψ acts on
+            tokens, each with the value of its unit's weight and the gradient of its own gated ratio (GSPO-token,
+            2507.18071 Eq. 13); equal to `unit` where the tokens of a unit share their advantage, length
+            weighting apart.
         max_length: the constant of `constant-length`, in action tokens.
 
     Raises:
@@ -59,21 +95,32 @@ class Objective:
     gate: Gate
     weighting: Weighting
     aggregate: Aggregate
+    pool: Pool = "geometric"
+    credit: Credit = "unit"
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise ValueError(f"unknown level {self.level!r}: choose one of {', '.join(LEVELS)}")
-        if self.aggregate not in AGGREGATES:
-            raise ValueError(f"unknown aggregate {self.aggregate!r}: choose one of {', '.join(AGGREGATES)}")
+        for name, kind in (("level", Level), ("aggregate", Aggregate), ("pool", Pool), ("credit", Credit)):
+            if getattr(self, name) not in get_args(kind):
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(get_args(kind))}")
         if (self.aggregate == "constant-length") != (self.max_length is not None):
             raise ValueError("max_length belongs to the aggregate 'constant-length', and is needed there")
-        if isinstance(self.weighting, Score | CappedScore) and self.level != "token":
-            raise ValueError(f"{type(self.weighting).__name__} weighs the log-prob of a token: level must be 'token'")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"max_length is a number of tokens, got {self.max_length}")
+        if self.aggregate == "constant-length" and self.unit != "token":
+            raise ValueError("'constant-length' replaces a token count: level or credit must be 'token'")
+        kind_of_weighting = type(self.weighting).__name__
+        if self.weighting.weighs_logprob and self.unit != "token":
+            raise ValueError(f"{kind_of_weighting} weighs the log-prob of a token: level or credit must be 'token'")
         if isinstance(self.weighting, Score) and not isinstance(self.gate, Identity):
             raise ValueError("Score uses no ratio, so a gate on the ratio would be ignored")
-        if self.level != "token" and self.aggregate == "constant-length":
-            raise ValueError("'constant-length' replaces a token count: level must be 'token'")
+        if not self.weighting.weighs_logprob and self.credit == "token" and self.pool != "geometric":
+            raise ValueError(f"credit 'token' splits a mean of log-ratios: pool must be 'geometric', not {self.pool!r}")
+
+    @property
+    def unit(self) -> Level:
+        """The level at which ψ acts, and at which advantages may differ."""
+        return "token" if self.credit == "token" else self.level
 
     def __call__(
         self,
@@ -84,6 +131,8 @@ class Objective:
         totals: Totals | None = None,
     ) -> Loss:
         """Compute the loss of a batch, or of its share of a larger optimizer step.
+
+        Nothing here waits for the device. Half-precision log-probs are computed with in float32.
 
         Args:
             logprobs: `[N]` current log-probs of the action tokens, differentiable.
@@ -100,48 +149,74 @@ class Objective:
             if tensor.shape != (segments.tokens,):
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)}, segments hold {segments.tokens} tokens")
         totals = totals or segments.totals
+        logprobs, behaviour, advantages = _wide(logprobs), _wide(behaviour), _wide(advantages)
         log_ratio = (logprobs - behaviour).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
-        advantage = segments.mean(advantages, self.level)
-        gated = self.gate(log_ratio, segments.spread(advantage, self.level))
-        weight = torch.exp(segments.mean(gated, self.level))
-        terms = self.weighting(weight, advantage, segments.mean(logprobs, self.level))
-        shares = self._shares(segments, totals, terms.dtype)
+        advantage = segments.mean(advantages, self.unit)
+        side = self._side(advantage, segments)
+        gated = self.gate(log_ratio, side)
+        pooled = self._pooled(gated, segments)
+        weight = torch.exp(pooled)
+        if self.unit != self.level:
+            weight = torch.exp(segments.spread(pooled.detach(), self.level) + gated - gated.detach())
+        terms = self.weighting(weight, advantage, segments.mean(logprobs, self.unit))
+        seen = _Seen(log_ratio.detach(), side, pooled.detach(), weight.detach(), advantage)
         return Loss(
-            value=-(shares * terms).sum(),
-            diagnostics=self._diagnose(log_ratio, advantage, weight, segments, totals),
+            value=-self._aggregated(terms, segments, totals), diagnose=lambda: self._diagnose(seen, segments, totals)
         )
 
-    def _shares(self, segments: Segments, totals: Totals, dtype: torch.dtype) -> Tensor:
-        """`[units]` share of each unit in the loss."""
+    def _side(self, advantage: Tensor, segments: Segments) -> Tensor:
+        """`[N]` which way its unit's advantage pushes each token: 1 where A > 0, else −1."""
+        if isinstance(self.gate, Identity):
+            return advantage.new_ones(())  # it does not look
+        return segments.spread((advantage > 0).to(advantage.dtype) * 2 - 1, self.unit)
+
+    def _pooled(self, gated: Tensor, segments: Segments) -> Tensor:
+        """`[units]` log of the weight that the tokens of each unit share."""
+        if self.pool == "geometric":
+            return segments.mean(gated, self.level)
+        if self.pool == "harmonic":
+            return -torch.log(segments.mean(torch.exp(-gated), self.level))
+        return segments.sum(gated, self.level).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO)
+
+    def _aggregated(self, terms: Tensor, segments: Segments, totals: Totals) -> Tensor:
+        """Average the terms `[units]`: a scalar."""
         if self.aggregate == "token-mean":
-            return segments.lengths(self.level).to(dtype) / totals.tokens
-        if self.aggregate == "episode-mean":
-            per_episode = segments.units_per_episode(self.level).to(dtype)
-            return 1 / (totals.episodes * per_episode[segments.unit_episode(self.level)])
-        length = self.max_length if self.max_length is not None else 1
-        return torch.full(
-            (segments.units(self.level),),
-            1 / (totals.episodes * length),
-            dtype=dtype,
-            device=segments.turn.device,
-        )
+            weighed = terms if self.unit == "token" else terms * segments.lengths(self.unit)
+            return weighed.sum() / totals.tokens
+        if self.aggregate == "episode-mean" and self.unit != "sequence":
+            per_episode = 1 / segments.units_per_episode(self.unit).to(terms.dtype)
+            terms = terms * per_episode.index_select(0, segments.unit_episode(self.unit))
+        return terms.sum() / (totals.episodes * (self.max_length or 1))
 
     @torch.no_grad()
-    def _diagnose(
-        self, log_ratio: Tensor, advantage: Tensor, weight: Tensor, segments: Segments, totals: Totals
-    ) -> dict[str, Tensor]:
-        lengths = segments.lengths(self.level).to(weight.dtype)
-        deviation = ((weight - 1).abs() * lengths).sum() / totals.tokens
-        if isinstance(self.weighting, Score):  # the ratio plays no part: report how far the policy has moved
-            deviation = torch.expm1(log_ratio).abs().sum() / totals.tokens
-        stopped = torch.zeros_like(log_ratio, dtype=torch.bool)
-        if isinstance(self.weighting, Clip):
-            stopped |= segments.spread(self.weighting.stops(weight, advantage), self.level)
-        if isinstance(self.gate, OneSidedClamp):
-            stopped |= self.gate.stops(log_ratio, segments.spread(advantage, self.level))
-        k3 = torch.expm1(log_ratio) - log_ratio
-        return {
-            "ratio_deviation": deviation,
-            "no_gradient": stopped.to(weight.dtype).sum() / totals.tokens,
-            "kl_behaviour": k3.sum() / totals.tokens,
-        }
+    def _diagnose(self, seen: _Seen, segments: Segments, totals: Totals) -> Diagnostics:
+        plain = seen.pooled if isinstance(self.gate, Identity) else self._pooled(seen.log_ratio, segments)
+        stopped = segments.spread(self.weighting.stops(seen.weight, seen.advantage), self.unit)
+        if not self.weighting.weighs_logprob and not isinstance(self.gate, Identity):
+            pushed = segments.spread(seen.advantage != 0, self.unit)
+            stopped = stopped | (self.gate.stops(seen.log_ratio, seen.side) & pushed)
+        lengths = segments.lengths(self.level)
+        shared = torch.exp(seen.pooled)
+        sums = [
+            (torch.expm1(plain).abs() * lengths).sum(),
+            stopped.count_nonzero(),
+            (torch.expm1(seen.log_ratio) - seen.log_ratio).sum(),
+            (shared * lengths).sum(),
+            (shared.square() * lengths).sum(),
+        ]
+        return Diagnostics(torch.stack([one.to(shared.dtype) for one in sums]) / totals.tokens)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What diagnostics are computed from: `[N]`, `[N]`, and `[units]` at the objective's level and its unit, twice."""
+
+    log_ratio: Tensor
+    side: Tensor
+    pooled: Tensor
+    weight: Tensor
+    advantage: Tensor
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))

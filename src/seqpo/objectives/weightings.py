@@ -6,22 +6,34 @@ Each maps `[units]` tensors to `[units]` terms, to be maximised.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 
 class Weighting(Protocol):
-    """ψ(w, A, log π): `[units]` each, to `[units]` terms."""
+    """ψ(w, A, log π): `[units]` each, to `[units]` terms.
+
+    A weighting of your own is a frozen dataclass that inherits from this.
+
+    Attributes:
+        weighs_logprob: whether the gradient comes through log π, the ratio being held, or through the ratio.
+    """
+
+    weighs_logprob: ClassVar[bool] = False
 
     def __call__(self, weight: Tensor, advantage: Tensor, logprob: Tensor) -> Tensor:
         """Weigh the advantage."""
         ...
 
+    def stops(self, weight: Tensor, advantage: Tensor) -> Tensor:
+        """`[units]` whether a unit has lost its gradient here; never, unless a weighting says so."""
+        return torch.zeros_like(weight, dtype=torch.bool)
+
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Weighting):
     """ψ = w·A."""
 
     def __call__(self, weight: Tensor, advantage: Tensor, logprob: Tensor) -> Tensor:
@@ -30,7 +42,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Clip:
+class Clip(Weighting):
     """ψ = min(w·A, clip(w, 1 − low, 1 + high)·A): PPO's pessimistic clip (1707.06347, Eq. 7).
 
     With `dual`, also ψ ≥ dual·A where A < 0 (1912.09729, Eq. 5).
@@ -49,19 +61,20 @@ class Clip:
         term = torch.minimum(weight * advantage, weight.clamp(1 - self.low, 1 + self.high) * advantage)
         if self.dual is None:
             return term
-        return torch.where(advantage < 0, torch.maximum(term, self.dual * advantage), term)
+        return torch.maximum(term, self.dual * advantage.clamp(max=0))
 
     def stops(self, weight: Tensor, advantage: Tensor) -> Tensor:
         """`[units]` whether a unit has lost its gradient."""
-        bad = weight < 1 - self.low
-        if self.dual is not None:
-            bad |= weight > self.dual
-        return ((advantage > 0) & (weight > 1 + self.high)) | ((advantage < 0) & bad)
+        excess = weight - weight.clamp(1 - self.low, 1 + self.high)
+        stopped = excess * advantage > 0
+        return stopped if self.dual is None else stopped | ((weight > self.dual) & (advantage < 0))
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(Weighting):
     """ψ = A·log π: the score-function gradient, no ratio."""
+
+    weighs_logprob: ClassVar[bool] = True
 
     def __call__(self, weight: Tensor, advantage: Tensor, logprob: Tensor) -> Tensor:
         """Weigh the log-prob by the advantage."""
@@ -69,12 +82,40 @@ class Score:
 
 
 @dataclass(frozen=True)
-class CappedScore:
+class CappedScore(Weighting):
     """ψ = sg[clip(w, 1 − low, 1 + high)]·A·log π: CISPO (2506.13585); every token keeps a gradient."""
 
+    weighs_logprob: ClassVar[bool] = True
     low: float = 1.0
     high: float = 0.2
 
     def __call__(self, weight: Tensor, advantage: Tensor, logprob: Tensor) -> Tensor:
         """Weigh the log-prob by advantage and capped ratio."""
         return weight.detach().clamp(1 - self.low, 1 + self.high) * advantage * logprob
+
+
+@dataclass(frozen=True)
+class GammaScore(Weighting):
+    """ψ = sg[φ(w)]·A·log π, φ(w) = w^k·exp(λ(1 − w)): VESPO's kernel (2602.10693); φ(1) = 1.
+
+    k and λ depend on the sign of the advantage; A ≥ 0 counts as positive, as in the released code. With
+    λ_pos > k_pos, a good episode that is already likelier than when it was sampled is held back.
+    """
+
+    weighs_logprob: ClassVar[bool] = True
+    k_pos: float = 2.0
+    lambda_pos: float = 3.0
+    k_neg: float = 3.0
+    lambda_neg: float = 2.0
+
+    def __post_init__(self) -> None:
+        if min(self.k_pos, self.lambda_pos, self.k_neg, self.lambda_neg) <= 0:
+            raise ValueError("k and λ must be positive: the kernel must vanish for small and for large weights")
+
+    def __call__(self, weight: Tensor, advantage: Tensor, logprob: Tensor) -> Tensor:
+        """Weigh the log-prob by advantage and kernel."""
+        positive = (advantage >= 0).to(weight.dtype)
+        k = self.k_neg + positive * (self.k_pos - self.k_neg)
+        rate = self.lambda_neg + positive * (self.lambda_pos - self.lambda_neg)
+        held = weight.detach()
+        return torch.exp(k * torch.log(held) + rate * (1 - held)) * advantage * logprob

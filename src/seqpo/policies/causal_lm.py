@@ -105,8 +105,8 @@ class CausalLMPolicy:
         self.module: nn.Module = TokenScorer(model, temperature)
         self.engine = Engine(model, stop=stop, slots=slots, temperature=temperature, dtype=rollout_dtype)
 
-    def rollout(self, starts: Sequence[Script], group_size: int, *, seed: int, first: int = 0) -> list[Episode]:
-        """Sample `group_size` episodes from each start.
+    def rollout(self, starts: Sequence[Script], group_size: int, *, seed: int | None, first: int = 0) -> list[Episode]:
+        """Sample `group_size` episodes from each start; greedily where `seed` is None.
 
         What an episode says depends on `seed`, on its start's number (counted from `first`) and on its place in
         the group, not on the batch it is sampled in.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -59,18 +60,18 @@ class NetworkPolicy:
         self.version = 0
         self._actor = copy.deepcopy(network).requires_grad_(False)
 
-    def rollout(self, starts: Sequence[Place], group_size: int, *, seed: int, first: int = 0) -> list[Episode]:
-        """Sample `group_size` episodes from each start."""
+    def rollout(self, starts: Sequence[Place], group_size: int, *, seed: int | None, first: int = 0) -> list[Episode]:
+        """Sample `group_size` episodes from each start; greedily where `seed` is None."""
         count = len(starts) * group_size
         situations = [start.begin() for start in starts for _ in range(group_size)]
-        uniforms = [Uniforms(seed, first * group_size + number) for number in range(count)]
+        uniforms = [] if seed is None else [Uniforms(seed, first * group_size + number) for number in range(count)]
         turns: list[list[Turn]] = [[] for _ in range(count)]
         going = list(range(count))
         while going:
             seen = np.stack([situations[i].features for i in going])
             logits = self._logits(self._actor, torch.from_numpy(seen))
-            drawn = torch.tensor([uniforms[i].next() for i in going], dtype=torch.float64, device=logits.device)
-            actions, logprobs = choose(logits, drawn)
+            drawn = [uniforms[i].next() for i in going] if uniforms else [math.nan] * len(going)
+            actions, logprobs = choose(logits, torch.tensor(drawn, dtype=torch.float64, device=logits.device))
             still = []
             for row, (i, action, logprob) in enumerate(zip(going, actions.tolist(), logprobs.tolist(), strict=True)):
                 reward, over = situations[i].act(action)

@@ -4,6 +4,7 @@
         config.json, model.safetensors, tokenizer.json …   written by the policy
         training/optimizer.safetensors                      running averages, by parameter name
         training/state.json                                 step, and what the optimizer's groups hold
+        training/memory.safetensors                         what the advantage has learnt, if it learns anything
 
 Randomness is a function of the seed and the step, so there is no generator state to keep. A folder appears under
 its name only when it is complete, so a run that is killed at any moment leaves none that is broken.
@@ -33,6 +34,7 @@ from seqpo.training.updates import Updates
 from seqpo.training.world import full_weights
 
 _PREFIX = "checkpoint-"
+_MEMORY = "memory.safetensors"
 _KEPT = 2
 
 
@@ -54,7 +56,15 @@ def latest(stage: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def save(stage: Path, step: int, policy: Saves, updates: Updates, *, weights_only: bool = False) -> None:
+def save(
+    stage: Path,
+    step: int,
+    policy: Saves,
+    updates: Updates,
+    *,
+    weights_only: bool = False,
+    memory: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write a checkpoint and drop all but the newest ones. Every process must call it; the leading one writes.
 
     Args:
@@ -63,6 +73,7 @@ def save(stage: Path, step: int, policy: Saves, updates: Updates, *, weights_onl
         policy: writes the weights.
         updates: hold module and optimizer.
         weights_only: leave out the training state, where no one will resume.
+        memory: what the advantage has learnt from batch to batch; the same on every process.
     """
     weights = full_weights(updates.module)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -74,6 +85,8 @@ def save(stage: Path, step: int, policy: Saves, updates: Updates, *, weights_onl
         policy.save(partial, {name: value.cpu() for name, value in weights.items()})
         if not weights_only:
             _write_training(partial / "training", step, updates.taken, state)
+            if memory:
+                save_file({name: value.cpu() for name, value in memory.items()}, partial / "training" / _MEMORY)
         final = stage / f"{_PREFIX}{step:08d}"
         shutil.rmtree(final, ignore_errors=True)
         os.replace(partial, final)
@@ -111,6 +124,21 @@ def resume(folder: Path, updates: Updates, weights: Mapping[str, Tensor]) -> int
     set_optimizer_state_dict(updates.module, updates.optimizer, optimizer_state, options=options)
     updates.taken = state["updates"]
     return int(state["step"])
+
+
+def read_memory(folder: Path) -> dict[str, Tensor]:
+    """Read what an advantage had learnt when a checkpoint was written; empty if nothing.
+
+    Raises:
+        CheckpointError: a file that can't be read.
+    """
+    path = folder / "training" / _MEMORY
+    if not path.exists():
+        return {}
+    try:
+        return load_file(path)
+    except (ValueError, OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: unreadable ({error}); resume from an earlier checkpoint") from error
 
 
 def _write_training(folder: Path, step: int, taken: int, state: Mapping[str, Any]) -> None:

@@ -8,49 +8,34 @@ loss       = objective(logprobs, behaviour, advantages, segments)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from seqpo.advantages import Advantage
-from seqpo.episodes import Batch, Episode, Rewards, pack
-from seqpo.objectives import Objective, kl_penalty
+from seqpo.advantages import Advantage, Given, Remembers
+from seqpo.episodes import Batch, Rewards, pack
+from seqpo.objectives import Diagnostics, PolicyLoss, SamplerCorrection, kl_penalty, sampled_entropy
 from seqpo.segments import Totals
 from seqpo.training import checkpoints
+from seqpo.training.evidence import Judges, Rolls, check, check_credit, gather
 from seqpo.training.imitation import Probe, Scores
 from seqpo.training.log import RunLog
 from seqpo.training.updates import DivergenceError, OptimizerConfig, Updates, split_by_size
 from seqpo.training.world import World, full_weights
 
-KLForm = Literal["reward", "k2", "k3", "k3+"]
+LoopKLForm = Literal["reward", "k2", "k3", "k3+"]
 
 
-class Acts(Scores, Protocol):
+class Acts(Scores, Rolls, Protocol):
     """A policy that can be trained: it samples episodes, and scores them."""
-
-    def rollout(self, starts: Sequence[Any], group_size: int, *, seed: int, first: int = 0) -> list[Episode]:
-        """Sample a group of episodes from each start; the starts are numbered from `first`."""
-        ...
 
     def refresh(self, weights: Mapping[str, Tensor]) -> None:
         """Sample with these weights from now on."""
-        ...
-
-
-class Judges(Protocol):
-    """A task: where episodes start, and how they are judged."""
-
-    def starts(self, count: int, *, step: int) -> Sequence[Any]:
-        """Return the starts of a step; a function of the step alone."""
-        ...
-
-    def judge(self, starts: Sequence[Any], batch: Batch) -> Rewards:
-        """Judge a batch whose groups come from the starts, in order."""
         ...
 
 
@@ -65,13 +50,13 @@ class KLConfig:
     """
 
     coefficient: float = 0.02
-    form: KLForm = "reward"
+    form: LoopKLForm = "reward"
 
     def __post_init__(self) -> None:
         if self.coefficient < 0:
             raise ValueError(f"the KL coefficient must not be negative, got {self.coefficient}")
-        if self.form not in get_args(KLForm):
-            raise ValueError(f"unknown KL form {self.form!r}: choose one of {', '.join(get_args(KLForm))}")
+        if self.form not in get_args(LoopKLForm):
+            raise ValueError(f"unknown KL form {self.form!r}: choose one of {', '.join(get_args(LoopKLForm))}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +74,10 @@ class LoopConfig:
         log_every: steps between rows of the log.
         probe_every: steps between measurements on the development set; 0 for none.
         save_every: steps between checkpoints; the last step is always saved.
+        entropy: coefficient of the policy's entropy, estimated from the sampled tokens, in the objective.
         kl: the reference.
+        correction: for a sampler that differs from the trainer, in precision or kernels. With a form other than
+            "none", the trainer scores each rollout itself, and its log-probs are the behaviour's.
         optimizer: learning rate and the like.
     """
 
@@ -103,7 +91,9 @@ class LoopConfig:
     log_every: int = 1
     probe_every: int = 0
     save_every: int = 100
+    entropy: float = 0.0
     kl: KLConfig = field(default_factory=KLConfig)
+    correction: SamplerCorrection = field(default_factory=lambda: SamplerCorrection("none"))
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-4, warmup=0, decay="constant"))
 
     def __post_init__(self) -> None:
@@ -117,7 +107,7 @@ class LoopConfig:
 def optimize(
     policy: Acts,
     task: Judges,
-    objective: Objective,
+    objective: PolicyLoss,
     advantage: Advantage,
     config: LoopConfig,
     *,
@@ -143,7 +133,8 @@ def optimize(
 
     Raises:
         DivergenceError: a reward, loss or gradient that isn't finite.
-        ValueError: a KL coefficient without a reference, or starts that the processes can't share equally.
+        ValueError: a KL coefficient without a reference, starts that the processes can't share equally, or an
+            advantage that this task or this objective can't serve.
     """
     if config.kl.coefficient and reference is None:
         raise ValueError("a KL coefficient needs a reference policy; set it to 0 for none")
@@ -152,10 +143,15 @@ def optimize(
             f"{config.starts} starts can't be cut into {config.minibatches} minibatches on each of {world.size} "
             f"processes: choose a multiple of {world.size * config.minibatches}"
         )
+    check(advantage, task)
+    check_credit(objective, advantage)
     policy.module = world.wrap(policy.module)
     updates = Updates(policy.module, config.optimizer, world, config.steps * config.epochs * config.minibatches)
     found = checkpoints.latest(stage) if resume_weights else None
     done = checkpoints.resume(found, updates, resume_weights(found)) if found and resume_weights else 0
+    remembers = advantage if isinstance(advantage, Remembers) else None
+    if found and remembers:
+        remembers.recall(checkpoints.read_memory(found))
     learner = _Learner(policy, objective, advantage, config, updates, reference)
     policy.refresh(full_weights(policy.module))
     policy.module.eval()  # with dropout it would be another policy than the one that samples
@@ -171,13 +167,24 @@ def optimize(
             if (step + 1) % config.log_every == 0 or last or probed:
                 log.write(step + 1, result, _shown(result))
             if (step + 1) % config.save_every == 0 or last:
-                checkpoints.save(stage, step + 1, policy, updates)
+                memory = remembers.memory() if remembers else {}
+                checkpoints.save(stage, step + 1, policy, updates, memory=memory)
+
+
+@dataclass(frozen=True)
+class _Rollout:
+    """A batch and what its updates are computed from: `[N]` each."""
+
+    batch: Batch
+    behaviour: Tensor
+    advantages: Tensor
+    reference: Tensor | None
 
 
 @dataclass(frozen=True)
 class _Learner:
     policy: Acts
-    objective: Objective
+    objective: PolicyLoss
     advantage: Advantage
     config: LoopConfig
     updates: Updates
@@ -193,66 +200,79 @@ class _Learner:
         rewards = task.judge(starts, batch)
         if not torch.isfinite(rewards.values).all():
             raise DivergenceError(f"the rewards of step {step + 1} are not finite: see what the reward was given")
-        values, reference = self._hold(batch, rewards.values)
-        advantages = self.advantage(values, batch.segments, world.all_sum)
-        result = self._summarise(batch, rewards)
-        result |= self._update(batch, advantages, reference)
-        return result
+        given = gather(self.advantage, self.policy, task, starts, batch, mine.start)
+        rollout = self._prepare(batch, rewards.values, given)
+        return self._summarise(batch, rewards) | self._update(rollout)
 
-    def _hold(self, batch: Batch, values: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Bring in the reference: rewards with their KL part, and the reference's log-probs `[N]`."""
-        kl = self.config.kl
-        if not kl.coefficient or self.reference is None:
-            return values, None
+    def _prepare(self, batch: Batch, rewards: Tensor, given: Given) -> _Rollout:
+        """Score a batch as far as needed, and compute its advantages."""
+        kl, correction = self.config.kl, self.config.correction
+        segments = batch.segments
+        behaviour = batch.behaviour
+        if correction.form != "none":
+            behaviour = self._score(self.policy.logprobs, batch)
+        reference = self._score(self.reference, batch) if kl.coefficient and self.reference else None
+        if reference is not None and kl.form == "reward":
+            rewards = rewards - kl.coefficient * segments.sum(behaviour - reference, "turn")
+        advantages = self.advantage(rewards, segments, given, self.updates.world.all_sum)
+        corrected = correction(advantages, behaviour, batch.behaviour, segments)
+        return _Rollout(batch, behaviour, corrected, reference)
+
+    def _score(self, score: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+        """Score a batch part by part, without gradient: `[N]`."""
         logprobs = torch.empty_like(batch.behaviour)
         sizes = self.policy.sizes(batch.episodes)
         with torch.no_grad():
             for part in split_by_size(sizes, self.config.micro_tokens):
                 some = pack([batch.episodes[i] for i in part], device=batch.actions.device)
-                logprobs[batch.token_index(part)] = self.reference(some).to(logprobs.dtype)
-        if kl.form == "reward":
-            drift = batch.segments.sum(batch.behaviour - logprobs, "turn")
-            values = values - kl.coefficient * drift
-        return values, logprobs
+                logprobs[batch.token_index(part)] = score(some).to(logprobs.dtype)
+        return logprobs
 
-    def _update(self, batch: Batch, advantages: Tensor, reference: Tensor | None) -> dict[str, float]:
-        config = self.config
+    def _update(self, rollout: _Rollout) -> dict[str, float]:
+        config, batch = self.config, rollout.batch
         sizes = self.policy.sizes(batch.episodes)
         group = batch.segments.group.tolist()
         sums: dict[str, float] = {}
         for _ in range(config.epochs):
             for number in range(config.minibatches):
                 chosen = [i for i in range(len(sizes)) if group[i] % config.minibatches == number]
-                for name, value in self._optimizer_step(batch, chosen, sizes, advantages, reference).items():
+                for name, value in self._optimizer_step(rollout, chosen, sizes).items():
                     sums[name] = sums.get(name, 0.0) + value
         return {name: value / (config.epochs * config.minibatches) for name, value in sums.items()}
 
-    def _optimizer_step(
-        self, batch: Batch, chosen: list[int], sizes: list[int], advantages: Tensor, reference: Tensor | None
-    ) -> dict[str, float]:
-        world, budget = self.updates.world, self.config.micro_tokens
+    def _optimizer_step(self, rollout: _Rollout, chosen: list[int], sizes: list[int]) -> dict[str, float]:
+        world, budget, batch = self.updates.world, self.config.micro_tokens, rollout.batch
         counts = torch.tensor([len(chosen), sum(batch.episodes[i].actions for i in chosen)], device=world.device)
         totals = Totals(*world.all_sum(counts).tolist())
         chosen_sizes = [sizes[i] for i in chosen]
         number = world.most(len(split_by_size(chosen_sizes, budget)))
-        diagnostics: dict[str, Tensor] = {}
+        told: list[Diagnostics] = []
+        penalties: list[Tensor] = []
 
         def loss(part: list[int]) -> Tensor:
             members = [chosen[i] for i in part]
             index = batch.token_index(members)
             some = pack([batch.episodes[i] for i in members], device=world.device)
             logprobs = self.policy.logprobs(some)
-            computed = self.objective(logprobs, some.behaviour, advantages[index], some.segments, totals)
-            for name, value in computed.diagnostics.items():
-                diagnostics[name] = diagnostics.get(name, torch.zeros_like(value)) + value
-            if reference is None or self.config.kl.form == "reward":
-                return computed.value
-            penalty = kl_penalty(logprobs, reference[index], self.config.kl.form).sum() / totals.tokens
-            diagnostics["kl_reference"] = diagnostics.get("kl_reference", torch.zeros_like(penalty)) + penalty.detach()
-            return computed.value + self.config.kl.coefficient * penalty
+            computed = self.objective(
+                logprobs, rollout.behaviour[index], rollout.advantages[index], some.segments, totals
+            )
+            told.append(computed.diagnostics)
+            value = computed.value
+            if self.config.entropy:
+                value = value - self.config.entropy * sampled_entropy(logprobs).sum() / totals.tokens
+            form = self.config.kl.form
+            if rollout.reference is not None and form != "reward":
+                penalty = kl_penalty(logprobs, rollout.reference[index], form).sum() / totals.tokens
+                penalties.append(penalty.detach())
+                value = value + self.config.kl.coefficient * penalty
+            return value
 
         result = self.updates.step([partial(loss, part) for part in split_by_size(chosen_sizes, budget, number)])
-        return result | {name: float(world.all_sum(value)) for name, value in diagnostics.items()}
+        result |= Diagnostics(world.all_sum(torch.stack([one.sums for one in told]).sum(0))).as_dict()
+        if penalties:
+            result["kl_reference"] = float(world.all_sum(torch.stack(penalties).sum()))
+        return result
 
     def _summarise(self, batch: Batch, rewards: Rewards) -> dict[str, float]:
         """Average what the episodes were judged by, over all processes."""

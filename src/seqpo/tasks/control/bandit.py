@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from seqpo.episodes import Batch, Rewards
 
@@ -56,6 +57,15 @@ class Bandit:
         total = len(self.payoffs)
         contexts = [(step * count + number) % total for number in range(count)]
         return [Pull(self.payoffs[context], context, total) for context in contexts]
+
+    @property
+    def population(self) -> int:
+        """Number of contexts."""
+        return len(self.payoffs)
+
+    def numbers(self, starts: Sequence[Pull]) -> Tensor:
+        """Return `[starts]` their contexts."""
+        return torch.tensor([start.context for start in starts])
 
     def judge(self, starts: Sequence[Pull], batch: Batch) -> Rewards:
         """Reward each pull by its payoff."""

@@ -1,6 +1,5 @@
 """Quality of single sentences, as a reward: BLEU, chrF, a function of one's own, or an HTTP service."""
 
-import importlib
 import json
 import math
 import urllib.error
@@ -10,6 +9,8 @@ from functools import lru_cache
 from http.client import HTTPException
 from numbers import Real
 from typing import TYPE_CHECKING
+
+from seqpo import plugins
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -91,16 +92,12 @@ def _against(metric: Callable[[str], "Metric"]) -> Callable[[str, str], float]:
 
 
 def _imported(spec: str) -> Callable[..., object]:
-    module, _, name = spec.partition(":")
     try:
-        function: object = getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise QualityError(
-            f"quality metric {spec!r}: cannot import {module!r} ({error}); is its folder on PYTHONPATH?"
-        ) from error
-    except AttributeError as error:
-        raise QualityError(f"quality metric {spec!r}: module {module!r} has no {name!r}") from error
+        function = plugins.load(spec, "quality metric")
+    except plugins.PluginError as error:
+        raise QualityError(str(error)) from error
     if not callable(function):
+        name = spec.partition(":")[2]
         raise QualityError(f"quality metric {spec!r}: {name!r} is a {type(function).__name__}, not a function")
     return function
 

@@ -1,0 +1,55 @@
+"""PPO's advantage: generalised advantage estimation on a learned critic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seqpo.advantages.given import NOTHING, Given, Need, Sum, alone
+from seqpo.advantages.peers import EPSILON, moments
+from seqpo.advantages.returns import check_rewards, gae
+from seqpo.segments import Segments
+
+
+@dataclass(frozen=True)
+class GAE:
+    """Generalised advantages per action token or per turn (1506.02438), whitened over the step or not.
+
+    Attributes:
+        level: of the critic's values, `[N]` or `[turns]`.
+        discount: γ per token or turn.
+        trace: λ; 1 for the return minus the value, 0 for the surprise of one step.
+        whiten: whether the step's mean is taken away and its standard deviation divided by, each unit counted
+            once, as PPO's implementations do.
+    """
+
+    level: Literal["token", "turn"] = "token"
+    discount: float = 1.0
+    trace: float = 1.0
+    whiten: bool = True
+
+    def __post_init__(self) -> None:
+        if self.level not in ("token", "turn"):
+            raise ValueError(f"unknown level {self.level!r}: a critic's values are a token's or a turn's")
+        if not (0 <= self.discount <= 1 and 0 <= self.trace <= 1):
+            raise ValueError(f"discount and trace lie between 0 and 1, got {self.discount} and {self.trace}")
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The critic's values."""
+        return ("values",)
+
+    def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
+        """Return the advantage of each action token `[N]`; see `seqpo.advantages.Advantage`."""
+        known, judged = check_rewards(rewards, segments)
+        size = segments.units(self.level)
+        values = given.take("values", size, "action tokens" if self.level == "token" else "turns")
+        centred, _ = gae(known, values.double(), segments, self.level, self.discount, self.trace)
+        counted = judged[segments.unit_episode(self.level)]
+        if self.whiten:
+            mean, std = moments(centred, counted, all_sum)
+            centred = (centred - mean) / (std + EPSILON)
+        return segments.spread(torch.where(counted, centred, 0), self.level).to(rewards.dtype)

@@ -1,0 +1,114 @@
+"""What every advantage is called with, and what some need beside the rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from seqpo.segments import Level, Segments
+
+Need = Literal["values", "greedy", "states", "starts"]
+Sum = Callable[[Tensor], Tensor]
+"""Sums a tensor over the processes of a distributed run."""
+
+
+def alone(values: Tensor) -> Tensor:
+    """Sum over the only process."""
+    return values
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known of a batch beside its rewards; an advantage's `needs` say what it must be given.
+
+    Attributes:
+        values: a critic's predictions from before its update: of each episode's start `[episodes]`, of each turn
+            `[turns]` or of each action token `[N]`, as the advantage says.
+        greedy: `[groups]` return of the greedy episode from each start; NaN where it could not be judged, which
+            leaves the group without an advantage.
+        states: `[turns]` index of what each turn of a group was chosen in; the same for the same state.
+        starts: `[groups]` number of each start among all `population` starts of the task.
+        population: number of starts of the task.
+        drift: `[groups]` KL, in nats per token, between the policy and the one that last played each start;
+            may be left out.
+    """
+
+    values: Tensor | None = None
+    greedy: Tensor | None = None
+    states: Tensor | None = None
+    starts: Tensor | None = None
+    population: int = 0
+    drift: Tensor | None = None
+
+    def take(self, need: Need, size: int, of: str) -> Tensor:
+        """Return what is needed, one number for each of `size` things.
+
+        Raises:
+            ValueError: it was not given, or in another shape.
+        """
+        found: Tensor | None = getattr(self, need)
+        if found is None:
+            raise ValueError(f"this advantage needs given.{need}, one number for each of {size} {of}")
+        if found.shape != (size,):
+            raise ValueError(f"given.{need} has shape {tuple(found.shape)}, but there are {size} {of}")
+        return found
+
+
+NOTHING = Given()
+"""Nothing but the rewards."""
+
+
+class Advantage(Protocol):
+    """Rewards of turns to advantages of action tokens.
+
+    Anything of this form can be used in a recipe, by `module:name`.
+    """
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What must be given beside the rewards."""
+        ...
+
+    @property
+    def level(self) -> Level:
+        """The finest level at which the advantages differ."""
+        ...
+
+    def __call__(
+        self,
+        rewards: Tensor,
+        segments: Segments,
+        given: Given = NOTHING,
+        all_sum: Sum = alone,
+    ) -> Tensor:
+        """Return the advantage of each action token.
+
+        Args:
+            rewards: `[turns]`; NaN where an episode could not be judged.
+            segments: turns, episodes and groups; every group must be whole.
+            given: what is known beside the rewards.
+            all_sum: sums a tensor over the processes of a distributed run.
+
+        Returns:
+            `[N]`; 0 for the tokens of an episode that could not be judged.
+
+        Raises:
+            ValueError: tensors of other shapes, or something needed that was not given.
+        """
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An advantage that learns from batch to batch, and whose memory belongs in a checkpoint."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """Return what it has learnt."""
+        ...
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from what `memory` returned."""
+        ...

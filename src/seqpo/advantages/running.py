@@ -1,0 +1,144 @@
+"""Advantages that remember: a running scale (Gu et al.), and a running value of every start (SPO)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from seqpo.advantages.given import NOTHING, Advantage, Given, Need, Sum, alone
+from seqpo.advantages.parts import Comparison
+from seqpo.advantages.peers import EPSILON
+from seqpo.advantages.returns import check_rewards
+from seqpo.segments import Level, Segments, add_by
+
+
+class RunningScale:
+    """Centres and scales another advantage by running averages (1610.00388, Section 4.3).
+
+    R̃ = (R̂ − b) / √(σ² + ε) with b and σ² averaged over the steps so far: b ← b + rate · (mean − b). The paper
+    prints no rate; 1 takes the current batch alone, as the authors' released code does.
+
+    Args:
+        of: the advantage R̂; every unit at its level counts once.
+        rate: weight of the current batch; the first batch counts whole.
+    """
+
+    def __init__(self, of: Advantage, rate: float = 0.1) -> None:
+        if not 0 < rate <= 1:
+            raise ValueError(f"rate is the weight of the current batch, above 0 and up to 1, got {rate}")
+        self.of = of
+        self.rate = rate
+        self._moments: Tensor | None = None
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What the scaled advantage needs."""
+        return self.of.needs
+
+    @property
+    def level(self) -> Level:
+        """The level of the scaled advantage."""
+        return self.of.level
+
+    def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
+        """Return the advantage of each action token `[N]`, and remember the batch; see `Advantage`."""
+        _, judged = check_rewards(rewards, segments)
+        plain = self.of(rewards.double(), segments, given, all_sum)
+        counted = judged[segments.token_episode]
+        # a unit of n tokens is met n times, with a weight of 1/n
+        weights = counted.to(plain.dtype) / segments.spread(segments.lengths(self.level), self.level)
+        count, total, squares = all_sum(torch.stack([(weights * plain**power).sum() for power in range(3)]))
+        if count == 0:
+            return torch.zeros_like(plain, dtype=rewards.dtype)
+        mean = total / count
+        found = torch.stack([mean, squares / count - mean**2])
+        last = found if self._moments is None else self._moments.to(found.device)
+        self._moments = last + self.rate * (found - last)
+        centre, variance = self._moments
+        scaled = (plain - centre) / (variance.clamp(min=0) + EPSILON).sqrt()
+        return torch.where(counted, scaled, 0).to(rewards.dtype)
+
+    def memory(self) -> dict[str, Tensor]:
+        """Return the running mean and variance."""
+        return {} if self._moments is None else {"moments": self._moments}
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from a running mean and variance."""
+        self._moments = memory.get("moments")
+
+
+class RunningValue:
+    """R − a value of the start that is tracked from visit to visit, whitened over the step (SPO, 2509.13232).
+
+    Each start has discounted counts: W ← ρ·W + n, S ← ρ·S + ΣR; its value is S / W from *before* the visit. With
+    rewards of 0 and 1 these are the two counts of a Beta distribution. ρ = 2^(−drift / half_life), kept
+    within its bounds, forgets faster the further the policy has moved; without a drift, ρ is `rho_max`.
+
+    Args:
+        prior: value of a start that has not been visited, worth 1 / (1 − rho_min) visits. The paper estimates it
+            with rollouts before training instead.
+        half_life: drift, in nats per token, that halves the weight of the past.
+        rho_min: smallest ρ.
+        rho_max: largest ρ.
+    """
+
+    def __init__(
+        self, prior: float = 0.5, half_life: float = 0.06, rho_min: float = 0.875, rho_max: float = 0.96
+    ) -> None:
+        if not (0 <= rho_min <= rho_max < 1 and half_life > 0):
+            raise ValueError("half_life must be positive, and 0 ≤ rho_min ≤ rho_max < 1")
+        self.prior = prior
+        self.half_life = half_life
+        self.rho_min, self.rho_max = rho_min, rho_max
+        self._counts: Tensor | None = None
+        self._whitened = Comparison("value", "whiten-units")
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The number of each start."""
+        return ("starts",)
+
+    @property
+    def level(self) -> Level:
+        """Episodes differ."""
+        return "sequence"
+
+    def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
+        """Return the advantage of each action token `[N]`, and remember the returns; see `Advantage`."""
+        known, judged = check_rewards(rewards, segments)
+        starts = given.take("starts", segments.groups, "groups")
+        if not 0 <= int(starts.min()) <= int(starts.max()) < given.population:
+            raise ValueError(f"given.starts must be 0 or more, and below given.population = {given.population}")
+        counts = self._known(given.population, known)
+        value = (counts[0] / counts[1])[starts]
+        advantages = self._whitened(rewards, segments, Given(values=value[segments.group]), all_sum)
+        returns = torch.where(judged, add_by(known, segments.episode, segments.episodes), 0)
+        visits = add_by(judged.to(known.dtype), segments.group, segments.groups)
+        drift = torch.zeros_like(visits) if given.drift is None else given.drift.to(known.dtype)
+        seen = torch.stack([add_by(returns, segments.group, segments.groups), visits, visits * drift])
+        added = all_sum(
+            torch.zeros(3, given.population, dtype=known.dtype, device=known.device).index_add(1, starts, seen)
+        )
+        rho = torch.exp2(-added[2] / added[1].clamp(min=1) / self.half_life).clamp(self.rho_min, self.rho_max)
+        self._counts = torch.where(added[1] > 0, rho * counts + added[:2], counts)
+        return advantages
+
+    def _known(self, population: int, like: Tensor) -> Tensor:
+        """`[2, population]` discounted sums of returns and counts of visits."""
+        if self._counts is None:
+            visits = 1 / (1 - self.rho_min)
+            first = like.new_tensor([[self.prior * visits], [visits]])
+            self._counts = first.expand(2, population).contiguous()
+        if self._counts.shape[1] != population:
+            raise ValueError(f"values of {self._counts.shape[1]} starts are remembered, the task has {population}")
+        return self._counts.to(like.device)
+
+    def memory(self) -> dict[str, Tensor]:
+        """Return the counts of every start."""
+        return {} if self._counts is None else {"counts": self._counts}
+
+    def recall(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from the counts of every start."""
+        self._counts = memory.get("counts")

@@ -1,0 +1,108 @@
+"""What a policy and a task can tell an advantage beside the rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from seqpo.advantages import Advantage, Given
+from seqpo.episodes import Batch, Episode, Rewards, pack
+from seqpo.objectives import PolicyLoss
+from seqpo.segments import LEVELS, add_by
+
+
+class Rolls(Protocol):
+    """A policy that can play a start greedily."""
+
+    def rollout(self, starts: Sequence[Any], group_size: int, *, seed: int | None, first: int = 0) -> list[Episode]:
+        """Sample a group of episodes from each start, numbered from `first`; greedily where `seed` is None."""
+        ...
+
+
+class Judges(Protocol):
+    """A task: where episodes start, and how they are judged."""
+
+    def starts(self, count: int, *, step: int) -> Sequence[Any]:
+        """Return the starts of a step; a function of the step alone."""
+        ...
+
+    def judge(self, starts: Sequence[Any], batch: Batch) -> Rewards:
+        """Judge a batch whose groups come from the starts, in order."""
+        ...
+
+
+@runtime_checkable
+class TellsStates(Protocol):
+    """A task that knows when two turns were chosen in the same state."""
+
+    def states(self, starts: Sequence[Any], batch: Batch) -> Tensor:
+        """Return `[turns]` indices: the same for the same state of the same group."""
+        ...
+
+
+@runtime_checkable
+class NumbersStarts(Protocol):
+    """A task whose starts come again, and are known by a number."""
+
+    @property
+    def population(self) -> int:
+        """Number of all starts."""
+        ...
+
+    def numbers(self, starts: Sequence[Any]) -> Tensor:
+        """Return `[starts]` their numbers."""
+        ...
+
+
+def check(advantage: Advantage, task: Judges) -> None:
+    """Refuse an advantage that needs what this task can't tell.
+
+    Raises:
+        ValueError: saying what is missing.
+    """
+    if "values" in advantage.needs:
+        raise ValueError("this advantage needs the values of a critic, and this loop trains none")
+    if "states" in advantage.needs and not isinstance(task, TellsStates):
+        raise ValueError("this advantage compares turns in the same state, and this task does not tell states apart")
+    if "starts" in advantage.needs and not isinstance(task, NumbersStarts):
+        raise ValueError("this advantage remembers starts, and this task does not number them")
+
+
+def check_credit(objective: PolicyLoss, advantage: Advantage) -> None:
+    """Refuse advantages that differ within the unit whose tokens would all get their mean.
+
+    Raises:
+        ValueError: naming both levels.
+    """
+    if LEVELS.index(advantage.level) < LEVELS.index(objective.unit):
+        raise ValueError(
+            f"the advantages differ by {advantage.level}, but the objective gives one to each {objective.unit}, which "
+            f"would average them away: choose the objective's level {advantage.level!r}, or credit 'token'"
+        )
+
+
+def gather(advantage: Advantage, policy: Rolls, task: Judges, starts: Sequence[Any], batch: Batch, first: int) -> Given:
+    """Collect what an advantage needs beside the rewards of a batch.
+
+    Args:
+        advantage: its `needs`, checked before.
+        policy: plays the starts greedily, where that is needed.
+        task: of the starts.
+        starts: of the batch's groups, in order; numbered from `first`.
+        batch: the packed episodes.
+        first: number of the first start.
+    """
+    device = batch.behaviour.device
+    greedy = states = numbers = None
+    population = 0
+    if "greedy" in advantage.needs:
+        best = pack(policy.rollout(starts, 1, seed=None, first=first), device=device)
+        paid = task.judge(starts, best).values
+        greedy = add_by(paid, best.segments.episode, best.segments.episodes)
+    if "states" in advantage.needs and isinstance(task, TellsStates):
+        states = task.states(starts, batch).to(device)
+    if "starts" in advantage.needs and isinstance(task, NumbersStarts):
+        numbers, population = task.numbers(starts).to(device), task.population
+    return Given(greedy=greedy, states=states, starts=numbers, population=population)

@@ -1,0 +1,163 @@
+"""Generalised advantage estimation: by hand, against every sum of its definition, and its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+import torch
+from advantage_batches import Batch, Episode, Start, Turn, batches, given_of, segments_of
+from advantage_oracles import gae as summed
+from advantage_oracles import to_go
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from seqpo.advantages import GAE, gae
+
+Level = Literal["token", "turn"]
+
+LEVELS: tuple[Level, ...] = ("token", "turn")
+every_level = pytest.mark.parametrize("level", LEVELS)
+some = settings(max_examples=40, deadline=None)
+shares = st.sampled_from([0.0, 0.3, 0.9, 1.0])
+
+
+def rewards_of(batch: Batch) -> Tensor:
+    return torch.tensor([turn.reward for episode in batch.episodes for turn in episode.turns], dtype=torch.float64)
+
+
+def values_of(batch: Batch, level: Level) -> Tensor:
+    values = given_of(batch, GAE(level)).values
+    assert values is not None
+    return values
+
+
+def estimate(batch: Batch, level: Level, discount: float, trace: float) -> tuple[Tensor, Tensor]:
+    return gae(rewards_of(batch), values_of(batch, level), segments_of(batch), level, discount, trace)
+
+
+def one_token_a_turn(batch: Batch) -> Batch:
+    def cut(episode: Episode) -> Episode:
+        return replace(episode, turns=tuple(replace(turn, values=turn.values[:1]) for turn in episode.turns))
+
+    return replace(batch, episodes=tuple(map(cut, batch.episodes)))
+
+
+# Turns of two tokens and one, with rewards 1 and 2, and another episode of one token with reward 8.
+BY_HAND = Batch((Episode(0, (Turn(1, (3, 4)), Turn(2, (5,)))), Episode(0, (Turn(8, (6,)),))), (Start(),))
+
+
+def test_tokens_by_hand():
+    # γ = λ = ½; δ: 0 + ½·4 − 3 = −1, 1 + ½·5 − 4 = −½, 2 − 5 = −3; and 8 − 6
+    # A: −1 + ¼·(−1¼), −½ + ¼·(−3), −3
+    advantages, targets = estimate(BY_HAND, "token", 0.5, 0.5)
+    assert advantages.tolist() == [-1.3125, -1.25, -3, 2]
+    assert targets.tolist() == [1.6875, 2.75, 2, 8]
+
+
+def test_turns_by_hand():
+    # δ: 1 + ½·5 − 3 = ½, 2 − 5 = −3; and 8 − 6; A: ½ + ¼·(−3), −3
+    advantages, targets = estimate(BY_HAND, "turn", 0.5, 0.5)
+    assert advantages.tolist() == [-0.25, -3, 2]
+    assert targets.tolist() == [2.75, 2, 8]
+
+
+@every_level
+@some
+@given(batch=batches, discount=shares, trace=shares)
+def test_equals_every_sum_of_the_definition(level: Level, batch: Batch, discount: float, trace: float):
+    advantages, targets = estimate(batch, level, discount, trace)
+    found = advantages if level == "token" else segments_of(batch).spread(advantages, "turn")
+    assert found.tolist() == pytest.approx(summed(batch, level, discount, trace, whiten=False), abs=1e-9)
+    torch.testing.assert_close(targets, advantages + values_of(batch, level))
+
+
+@some
+@given(batch=batches)
+def test_with_all_the_trace_it_is_the_return_to_go_less_the_value(batch: Batch):
+    returns = torch.tensor([r for episode in batch.episodes for r in to_go(episode, 1.0)], dtype=torch.float64)
+    of_turns, targets = estimate(batch, "turn", 1.0, 1.0)
+    torch.testing.assert_close(of_turns, returns - values_of(batch, "turn"))
+    torch.testing.assert_close(targets, returns)
+    # all tokens of a turn have the reward of the turn before them
+    of_tokens, _ = estimate(batch, "token", 1.0, 1.0)
+    torch.testing.assert_close(of_tokens, segments_of(batch).spread(returns, "turn") - values_of(batch, "token"))
+
+
+@some
+@given(batch=batches, discount=shares)
+def test_without_a_trace_it_is_the_surprise_of_one_step(batch: Batch, discount: float):
+    expected = [
+        turn.reward + discount * after - turn.values[0]
+        for episode in batch.episodes
+        for turn, after in zip(episode.turns, [*(t.values[0] for t in episode.turns[1:]), 0.0], strict=True)
+    ]
+    assert estimate(batch, "turn", discount, 0.0)[0].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+@some
+@given(batch=batches, discount=shares)
+def test_without_a_critic_it_is_the_discounted_return(batch: Batch, discount: float):
+    returns = [r for episode in batch.episodes for r in to_go(episode, discount)]
+    nothing = torch.zeros(len(returns), dtype=torch.float64)
+    found, _ = gae(rewards_of(batch), nothing, segments_of(batch), "turn", discount, 1.0)
+    assert found.tolist() == pytest.approx(returns, abs=1e-9)
+
+
+@some
+@given(batch=batches, discount=shares, trace=shares)
+def test_turns_of_one_token_are_tokens(batch: Batch, discount: float, trace: float):
+    short = one_token_a_turn(batch)
+    torch.testing.assert_close(estimate(short, "turn", discount, trace), estimate(short, "token", discount, trace))
+
+
+@every_level
+@some
+@given(batch=batches, other=batches)
+def test_it_does_not_leak_into_other_episodes(level: Level, batch: Batch, other: Batch):
+    # every second episode is another one
+    mixed = replace(
+        batch,
+        episodes=tuple(
+            other.episodes[index % len(other.episodes)] if index % 2 else episode
+            for index, episode in enumerate(batch.episodes)
+        ),
+    )
+    before, _ = estimate(batch, level, 0.9, 0.9)
+    after, _ = estimate(mixed, level, 0.9, 0.9)
+    owner_before, owner_after = segments_of(batch).unit_episode(level), segments_of(mixed).unit_episode(level)
+    for index in range(0, len(batch.episodes), 2):
+        torch.testing.assert_close(after[owner_after == index], before[owner_before == index])
+
+
+@every_level
+@some
+@given(batch=batches)
+def test_a_perfect_critic_leaves_nothing(level: Level, batch: Batch):
+    returns, _ = gae(rewards_of(batch), 0 * values_of(batch, level), segments_of(batch), level)
+    surprise, targets = gae(rewards_of(batch), returns, segments_of(batch), level, 1.0, 0.5)
+    torch.testing.assert_close(surprise, torch.zeros_like(returns))
+    torch.testing.assert_close(targets, returns)
+
+
+@every_level
+@some
+@given(batch=batches)
+def test_whitening_counts_every_unit_once(level: Level, batch: Batch):
+    segments, given_values = segments_of(batch), given_of(batch, GAE(level))
+    plain, _ = estimate(batch, level, 1.0, 0.9)
+    spread = plain.std() if plain.numel() > 1 else 0
+    expected = segments.spread((plain - plain.mean()) / (spread + 1e-6), level)
+    found = GAE(level, trace=0.9)(rewards_of(batch), segments, given_values)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@every_level
+def test_other_shapes_are_refused(level: Level):
+    segments = segments_of(BY_HAND)
+    with pytest.raises(ValueError, match=r"rewards have shape \(2,\) for 3 turns"):
+        gae(torch.zeros(2), torch.zeros(segments.units(level)), segments, level)
+    with pytest.raises(ValueError, match=rf"values \(9,\) for {segments.units(level)} units of level '{level}'"):
+        gae(torch.zeros(3), torch.zeros(9), segments, level)

@@ -1,0 +1,229 @@
+"""Advantages that remember: running averages, and a running value of every start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import sqrt
+
+import pytest
+import torch
+from advantage_batches import (
+    Batch,
+    Episode,
+    Processes,
+    Start,
+    Turn,
+    batches,
+    compute,
+    joined,
+    only,
+    segments_of,
+    simple,
+)
+from advantage_oracles import gu, spo
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqpo import advantages
+from seqpo.advantages import Comparison, Given, Remembers, RunningScale, RunningValue
+
+some = settings(max_examples=40, deadline=None)
+few = settings(max_examples=10, deadline=None)
+steps_of = st.lists(batches, min_size=1, max_size=4)
+memories = pytest.mark.parametrize("name", ["gu", "spo"])
+
+
+def plain(rate: float) -> RunningScale:
+    return RunningScale(Comparison("none"), rate)
+
+
+# Running averages.
+
+
+def test_running_scale_of_two_batches_by_hand():
+    running = plain(rate=0.25)
+    # mean 2, population variance 1
+    assert compute(running, simple([1, 3])) == pytest.approx([-1, 1], abs=1e-5)
+    # mean 10, variance 16; a quarter of the way: 2 + 8/4 = 4, 1 + 15/4 = 4.75
+    found = compute(running, simple([6, 14]))
+    assert found == pytest.approx([2 / sqrt(4.75), 10 / sqrt(4.75)], abs=1e-5)
+    assert running.memory()["moments"].tolist() == pytest.approx([4, 4.75], rel=1e-12)
+
+
+def test_running_scale_counts_a_turn_once_whatever_its_length():
+    # turns 2 of three tokens and 6 of one: mean 4, variance 4
+    batch = Batch((Episode(0, (Turn(2, (0, 0, 0)),)), Episode(0, (Turn(6),))), (Start(),))
+    running = RunningScale(Comparison("none", "none", "return-to-go"))
+    assert compute(running, batch) == pytest.approx([-1, -1, -1, 1], abs=1e-5)
+    assert running.memory()["moments"].tolist() == pytest.approx([4, 4], rel=1e-12)
+
+
+@some
+@given(first=batches, second=batches)
+def test_running_scale_at_full_rate_is_the_batch_alone(first: Batch, second: Batch):
+    running = plain(rate=1.0)
+    compute(running, first)
+    assert compute(running, second) == pytest.approx(compute(plain(rate=1.0), second), rel=1e-6, abs=1e-6)
+
+
+@some
+@given(steps=steps_of, rate=st.sampled_from([0.1, 0.5, 1.0]))
+def test_running_scale_equals_the_loops(steps: list[Batch], rate: float):
+    running = advantages.get("gu", rate=rate)
+    for index, batch in enumerate(steps):
+        expected = gu(*steps[: index + 1], rate=rate)
+        assert compute(running, batch) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_running_scale_passes_on_what_the_scaled_advantage_is():
+    running = RunningScale(advantages.get("gigpo"))
+    assert (running.needs, running.level) == (("states",), "turn")
+
+
+# A running value of every start.
+
+
+def value_of(running: RunningValue, number: int = 0) -> float:
+    total, visits = running.memory()["counts"][:, number].tolist()
+    return float(total / visits)
+
+
+def test_running_value_of_three_visits_by_hand():
+    # rho_min = ½: the prior is worth 1 / (1 − ½) = 2 visits, so the counts are S, W = 1, 2
+    running = RunningValue(prior=0.5, half_life=0.1, rho_min=0.5, rho_max=0.9)
+    counts = []
+    for wins, drift in (([1, 1], 0.0), ([0], 0.05), ([1, 0], 10.0)):
+        batch = replace(simple(wins), starts=(Start(number=0, drift=drift),))
+        compute(running, batch)
+        counts.append(running.memory()["counts"][:, 0].tolist())
+    assert counts[0] == pytest.approx([0.9 * 1 + 2, 0.9 * 2 + 2])  # no drift: rho_max
+    assert counts[1] == pytest.approx([2.9 / sqrt(2), 3.8 / sqrt(2) + 1])  # half a half-life: 2^(−½)
+    assert counts[2] == pytest.approx([counts[1][0] / 2 + 1, counts[1][1] / 2 + 2])  # rho_min
+
+
+def test_wins_and_visits_are_the_counts_of_a_beta_distribution():
+    # α = S and β = W − S: a win adds one to α, a loss one to β, and both forget alike
+    running, alpha, beta = RunningValue(prior=0.25, rho_min=0.75, rho_max=0.75), 1.0, 3.0
+    for won in (1, 0, 1, 1):
+        compute(running, simple([won]))
+        alpha, beta = 0.75 * alpha + won, 0.75 * beta + 1 - won
+        assert value_of(running) == pytest.approx(alpha / (alpha + beta), rel=1e-12)
+
+
+def test_the_value_is_the_one_from_before_the_visit():
+    running = RunningValue(prior=0.5, rho_min=0.5, rho_max=0.5)
+    # start 0: S, W = 1, 2, then ½·1 + 2, ½·2 + 1 = 2.5, 2; start 1: 1, 2, then 0.5, 2
+    # differences: 2 − ½ and 0 − ½: ±1 about ½, over √2
+    assert compute(running, simple([2], [0])) == pytest.approx([1 / sqrt(2), -1 / sqrt(2)], abs=1e-5)
+    # 2 − 1.25 and 0 − 0.25: again ±½ about ¼, over √½
+    assert compute(running, simple([2], [0])) == pytest.approx([1 / sqrt(2), -1 / sqrt(2)], abs=1e-5)
+    # what is expected of each is no news: S, W = 3.25, 2 and 0.25, 2
+    assert compute(running, simple([1.625], [0.125])) == pytest.approx([0, 0], abs=1e-5)
+
+
+def test_a_start_that_was_not_visited_keeps_its_prior():
+    running = RunningValue(prior=0.3)
+    compute(running, simple([1, 1]))
+    assert value_of(running, number=0) > 0.3
+    assert value_of(running, number=1) == pytest.approx(0.3, rel=1e-12)
+    before = running.memory()["counts"][:, 0].tolist()
+    compute(running, replace(simple([0]), starts=(Start(number=1),)))
+    assert running.memory()["counts"][:, 0].tolist() == before
+
+
+def test_without_a_drift_the_past_fades_the_slowest():
+    running, batch = RunningValue(rho_min=0.5, rho_max=0.75), simple([1])
+    starts = Given(starts=torch.tensor([0]), population=1)
+    running(torch.tensor([1.0], dtype=torch.float64), segments_of(batch), starts)
+    assert running.memory()["counts"].flatten().tolist() == [0.75 * 1 + 1, 0.75 * 2 + 1]
+
+
+def test_two_groups_of_one_start_are_one_visit():
+    twice = replace(simple([1, 0], [1]), starts=(Start(2, drift=0.02), Start(2, drift=0.02)))
+    once = replace(simple([1, 0, 1]), starts=(Start(2, drift=0.02),))
+    apart, together = RunningValue(), RunningValue()
+    assert compute(apart, twice) == pytest.approx(compute(together, once), rel=1e-12)
+    torch.testing.assert_close(apart.memory(), together.memory())
+
+
+@some
+@given(steps=steps_of, prior=st.sampled_from([0.0, 0.5]), half_life=st.sampled_from([0.02, 0.2]))
+def test_running_value_equals_the_loops(steps: list[Batch], prior: float, half_life: float):
+    options = {"prior": prior, "half_life": half_life, "rho_min": 0.6, "rho_max": 0.95}
+    running = advantages.get("spo", **options)
+    for index, batch in enumerate(steps):
+        expected = spo(*steps[: index + 1], **options)
+        assert compute(running, batch) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def test_another_population_raises():
+    running = RunningValue()
+    compute(running, simple([1]))
+    rewards, segments = torch.tensor([1.0]), segments_of(simple([1]))
+    with pytest.raises(ValueError, match="values of 5 starts are remembered, the task has 7"):
+        running(rewards, segments, Given(starts=torch.tensor([0]), population=7))
+
+
+@pytest.mark.parametrize(("number", "population"), [(0, 0), (5, 5), (-1, 5)])
+def test_a_start_outside_the_population_raises(number: int, population: int):
+    given_starts = Given(starts=torch.tensor([number]), population=population)
+    with pytest.raises(ValueError, match=f"0 or more, and below given.population = {population}"):
+        RunningValue()(torch.tensor([1.0]), segments_of(simple([1])), given_starts)
+
+
+# Both.
+
+
+@memories
+@some
+@given(steps=st.lists(batches, min_size=2, max_size=4), cut=st.integers(0, 3))
+def test_they_go_on_exactly_from_their_memory(name: str, steps: list[Batch], cut: int):
+    whole, before, after = (advantages.get(name) for _ in range(3))
+    assert isinstance(before, Remembers)
+    assert isinstance(after, Remembers)
+    cut = min(cut, len(steps) - 1)
+    for batch in steps[:cut]:
+        compute(whole, batch)
+        compute(before, batch)
+    after.recall(before.memory())
+    for batch in steps[cut:]:
+        assert compute(after, batch) == compute(whole, batch)
+
+
+@memories
+@few
+@given(batch=batches)
+def test_a_memory_is_a_copy_of_the_moment(name: str, batch: Batch):
+    running = advantages.get(name)
+    assert isinstance(running, Remembers)
+    assert running.memory() == {}
+    compute(running, batch)
+    memory = running.memory()
+    kept = {key: value.clone() for key, value in memory.items()}
+    compute(running, simple([100.0, -50.0]))
+    torch.testing.assert_close(memory, kept, rtol=0, atol=0)
+
+
+@memories
+@few
+@given(first=batches, second=batches)
+def test_the_order_of_episodes_is_not_remembered(name: str, first: Batch, second: Batch):
+    backwards = only(first, range(len(first.episodes) - 1, -1, -1))
+    one, other = advantages.get(name), advantages.get(name)
+    compute(one, first)
+    compute(other, backwards)
+    assert compute(one, second) == pytest.approx(compute(other, second), rel=1e-6, abs=1e-6)
+
+
+@memories
+@few
+@given(first=st.tuples(batches, batches), second=st.tuples(batches, batches))
+def test_two_processes_remember_the_same(name: str, first: tuple[Batch, Batch], second: tuple[Batch, Batch]):
+    whole, parts = advantages.get(name), [advantages.get(name), advantages.get(name)]
+    processes = Processes()
+    for step in (first, second):
+        assert processes.compute(parts, step) == pytest.approx(compute(whole, joined(*step)), rel=1e-6, abs=1e-6)
+    left, right = parts
+    assert isinstance(left, Remembers)
+    assert isinstance(right, Remembers)
+    torch.testing.assert_close(left.memory(), right.memory(), rtol=0, atol=0)

@@ -1,0 +1,93 @@
+"""What a critic is trained on, and the advantage of SPPO that it serves."""
+
+from __future__ import annotations
+
+from math import log
+
+import pytest
+import torch
+from advantage_batches import Batch, Episode, Start, Turn, compute
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from seqpo import advantages
+from seqpo.advantages import cross_entropy_value_loss, squared_value_loss
+
+some = settings(max_examples=40, deadline=None)
+
+
+def tensor(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def slope(loss: Tensor, at: Tensor) -> list[float]:
+    (found,) = torch.autograd.grad(loss.sum(), at)
+    return found.tolist()
+
+
+def test_sppo_by_hand():
+    # R = 4 less the start's ½; with return-to-go 4 − ½ and 3 − 2
+    batch = Batch((Episode(0, (Turn(1, (0.5,)), Turn(3, (2.0, 9.0)))),), (Start(),))
+    assert compute(advantages.get("sppo"), batch) == [3.5, 3.5, 3.5]
+    assert compute(advantages.get("sppo", credit="return-to-go"), batch) == [3.5, 1, 1]
+
+
+def test_cross_entropy_by_hand():
+    # logits 0 and log 3 are values ½ and ¾
+    logits = tensor(0, log(3), log(3)).requires_grad_()
+    loss = cross_entropy_value_loss(logits, tensor(1, 0, 0.25))
+    assert loss.tolist() == pytest.approx([log(2), log(4), -0.25 * log(0.75) - 0.75 * log(0.25)])
+    # V − R
+    assert slope(loss, logits) == pytest.approx([-0.5, 0.75, 0.5])
+
+
+@some
+@given(returns=st.lists(st.integers(0, 10), min_size=2, max_size=6), moved=st.floats(0.05, 2), up=st.booleans())
+def test_the_best_value_of_a_start_is_its_mean_return(returns: list[int], moved: float, up: bool):
+    targets = tensor(*(value / 10 for value in (0, 10, *returns)))
+    best = targets.mean().logit()
+    other = best + (moved if up else -moved)
+    at_best, at_other = (cross_entropy_value_loss(x.expand_as(targets), targets).mean() for x in (best, other))
+    assert at_best < at_other
+
+
+def test_integer_returns_are_fine():
+    logits = torch.zeros(2, requires_grad=True)
+    assert cross_entropy_value_loss(logits, torch.tensor([0, 1])).tolist() == pytest.approx([log(2)] * 2)
+
+
+def test_squared_loss_by_hand():
+    values = tensor(1, 3).requires_grad_()
+    loss = squared_value_loss(values, tensor(2, -1))
+    assert loss.tolist() == [0.5, 8]
+    assert slope(loss, values) == [-1, 4]
+
+
+def test_clipped_squared_loss_by_hand():
+    # all were 1 at sampling time, and may move by ½
+    values = tensor(2, 2, 1.25, 0, 0).requires_grad_()
+    loss = squared_value_loss(values, tensor(3, 0, 3, -3, 2), tensor(1, 1, 1, 1, 1), clip=0.5)
+    # moved too far towards the target: (1½ − 3)², and (½ + 3)²; too far from it: (2 − 0)², (0 − 2)²; near: (1¼ − 3)²
+    assert loss.tolist() == pytest.approx([2.25 / 2, 4 / 2, 3.0625 / 2, 12.25 / 2, 4 / 2])
+    # no reason to move on, but one to come back
+    assert slope(loss, values) == pytest.approx([0, 2, -1.75, 0, -2])
+
+
+@some
+@given(
+    values=st.lists(st.floats(-3, 3), min_size=1, max_size=5),
+    target=st.floats(-3, 3),
+    clip=st.floats(0.01, 10),
+)
+def test_the_clip_is_pessimistic_and_loosens(values: list[float], target: float, clip: float):
+    now, targets, behaviour = tensor(*values), tensor(*[target] * len(values)), torch.zeros(len(values)).double()
+    free = squared_value_loss(now, targets)
+    assert (squared_value_loss(now, targets, behaviour, clip) >= free).all()
+    torch.testing.assert_close(squared_value_loss(now, targets, behaviour, 6.0), free)
+
+
+@pytest.mark.parametrize("half", [{"behaviour": torch.zeros(1)}, {"clip": 0.5}])
+def test_half_a_clip_raises(half: dict[str, object]):
+    with pytest.raises(ValueError, match="give both or neither"):
+        squared_value_loss(torch.zeros(1), torch.zeros(1), **half)  # type: ignore[arg-type]
