@@ -1,0 +1,1 @@
+"""seqpo inside other trainers: one module for each, which alone imports that library."""
