@@ -3,13 +3,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types contracts check clean
+.PHONY: demo test test-adapters docs lint types contracts check clean
 
 demo: .venv/demo
 	$(BIN)/seqpo demo --out runs/demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+# TRL and verl pin other versions than seqpo is developed with: each has an environment of its own
+test-adapters: .venv-trl/done .venv-verl/done
+	.venv-trl/bin/python -m pytest -q tests/adapters
+	.venv-verl/bin/python -m pytest -q tests/adapters
+
+docs: .venv/dev
+	$(BIN)/python docs/build.py
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -37,5 +45,11 @@ check: lint types contracts test
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
+.venv-trl/done .venv-verl/done: .venv-%/done: constraints-%.txt pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install -q -c constraints-$*.txt torch
+	.venv-$*/bin/pip install -q -c constraints-$*.txt -e '.[$*]' pytest hypothesis
+	touch $@
+
 clean:
-	rm -rf .venv build dist src/*.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* build dist src/*.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
