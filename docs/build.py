@@ -22,7 +22,10 @@ PAGE = DOCS / "objectives.md"
 TEMPLATE = DOCS / "templates" / "objectives.md"
 FIGURE = DOCS / "figures" / "objectives.png"
 
-CONSTANTS = {"CATALOG": "The entries above, by name.", "KL_FORMS": "The forms of `kl_penalty`."}
+CONSTANTS = {
+    "CATALOG": "The entries above, by name: a mapping to what builds each, its paper and its formula.",
+    "KL_FORMS": "The forms of `kl_penalty`.",
+}
 
 
 def main(arguments: list[str]) -> int:

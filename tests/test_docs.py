@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from seqpo import advantages, objectives
+from seqpo.catalogs import Entry
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -44,8 +45,8 @@ def test_a_name_without_anything_to_show_fails_the_build(build: ModuleType, monk
 
 
 def test_an_entry_without_a_formula_fails_the_build(build: ModuleType, monkeypatch: pytest.MonkeyPatch):
-    bare = objectives.Entry(objectives.grpo, "no paper", "")
-    monkeypatch.setitem(objectives.CATALOG, "grpo", bare)
+    bare = Entry(objectives.grpo, "no paper", "")
+    monkeypatch.setitem(objectives.CATALOG._entries, "grpo", bare)
     with pytest.raises(ValueError, match="grpo has no docstring, formula or paper"):
         build.page()
 

@@ -255,7 +255,7 @@ def test_an_objective_and_an_advantage_of_ones_own(tmp_path: Path, monkeypatch: 
     [
         (["--objective.name", "mine:gone"], "objective 'mine:gone': module 'mine' has no 'gone'"),
         (["--objective.name", "mine:nothing"], "objective 'mine:nothing' is a int, not a function or class"),
-        (["--objective.name", "mine:nobody"], "objective 'mine:nobody' gave a str: it must be a seqpo.objectives"),
+        (["--objective.name", "mine:nobody"], "objective 'mine:nobody' gave a str: it must be callable and have unit"),
         (["--advantage.name", "mine:nobody"], "advantage 'mine:nobody' gave a str: it must be callable and have"),
         (["--objective.name", "mine:cauchy", "--objective.options", "size", "1"], "does not take the options"),
         (["--advantage.name", "sppo"], "needs the values of a critic"),

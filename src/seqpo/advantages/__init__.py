@@ -5,10 +5,10 @@
     advantage = advantages.get("rloo")(rewards.values, batch.segments)
 
 Some need more than rewards (`advantage.needs`): a critic's values, a greedy episode, states; they take it as `Given`.
-Needs torch and `seqpo.segments`, nothing else.
+Needs torch and two small modules of seqpo, `segments` and `catalogs`, nothing else.
 """
 
-from seqpo.advantages.catalog import CATALOG, Entry, get, names
+from seqpo.advantages.catalog import CATALOG, get, names
 from seqpo.advantages.critics import cross_entropy_value_loss, squared_value_loss
 from seqpo.advantages.gae import GAE
 from seqpo.advantages.given import Advantage, Given, Remembers
@@ -22,7 +22,6 @@ __all__ = [
     "GAE",
     "Advantage",
     "Comparison",
-    "Entry",
     "Given",
     "Remembers",
     "RunningScale",

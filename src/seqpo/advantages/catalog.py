@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from seqpo.advantages.gae import GAE
@@ -12,99 +9,68 @@ from seqpo.advantages.given import Advantage
 from seqpo.advantages.parts import Comparison, Credit, Scale
 from seqpo.advantages.running import RunningScale, RunningValue
 from seqpo.advantages.same_state import SameState
+from seqpo.catalogs import Catalog
 
-Build = Callable[..., Advantage]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A published advantage.
-
-    Attributes:
-        build: makes it from its options.
-        paper: where it was published.
-        formula: the advantage, in LaTeX; R is the return of an episode, R_t that from turn t on, and the means and
-            deviations are the group's where nothing else is said.
-    """
-
-    build: Build
-    paper: str
-    formula: str
-
-    @property
-    def summary(self) -> str:
-        """What it is, in one line."""
-        return (inspect.getdoc(self.build) or "").partition("\n")[0]
+CATALOG: Catalog[Advantage] = Catalog("advantage")
+"""In formulas R is the return of an episode, R_t that from turn t on; means and deviations are the group's where
+nothing else is said."""
 
 
-CATALOG: dict[str, Entry] = {}
-
-
-def published(name: str, paper: str, formula: str) -> Callable[[Build], Build]:
-    """Enter a function in the catalog."""
-
-    def enter(build: Build) -> Build:
-        CATALOG[name] = Entry(build, paper, formula)
-        return build
-
-    return enter
-
-
-@published("reinforce", "Williams 1992", r"R")
+@CATALOG.published("reinforce", "Williams 1992", r"R")
 def reinforce(credit: Credit = "episode", discount: float = 1.0) -> Advantage:
     """The plain return."""
     return Comparison("none", "none", credit, discount)
 
 
-@published("grpo", "2402.03300", r"\frac{R - \mathrm{mean}(R)}{\mathrm{std}(R)}")
+@CATALOG.published("grpo", "2402.03300", r"\frac{R - \mathrm{mean}(R)}{\mathrm{std}(R)}")
 def grpo(scale: Scale = "group-std") -> Advantage:
     """Return minus the group's mean, over the group's standard deviation."""
     return Comparison("group-mean", scale)
 
 
-@published("dr-grpo", "2503.20783", r"R - \mathrm{mean}(R)")
+@CATALOG.published("dr-grpo", "2503.20783", r"R - \mathrm{mean}(R)")
 def dr_grpo() -> Advantage:
     """Return minus the group's mean."""
     return Comparison("group-mean")
 
 
-@published("rloo", "2402.14740", r"R_i - \tfrac{1}{G-1} \textstyle\sum_{j \neq i} R_j")
+@CATALOG.published("rloo", "2402.14740", r"R_i - \tfrac{1}{G-1} \textstyle\sum_{j \neq i} R_j")
 def rloo(scale: Scale = "none") -> Advantage:
     """Return minus the mean of the other episodes of the group."""
     return Comparison("leave-one-out", scale)
 
 
-@published("remax", "2310.10505", r"R - R(\mathrm{greedy})")
+@CATALOG.published("remax", "2310.10505", r"R - R(\mathrm{greedy})")
 def remax() -> Advantage:
     """Return minus that of the greedy episode from the same start."""
     return Comparison("greedy")
 
 
-@published("opo", "2505.23585", r"R - \frac{\sum_j T_j R_j}{\sum_j T_j}")
+@CATALOG.published("opo", "2505.23585", r"R - \frac{\sum_j T_j R_j}{\sum_j T_j}")
 def opo() -> Advantage:
     """Return minus the group's mean, in which longer episodes count more."""
     return Comparison("length-weighted")
 
 
-@published("lite-ppo", "2508.08221", r"\frac{R - \mathrm{mean}(R)}{\mathrm{std}_{batch}(R)}")
+@CATALOG.published("lite-ppo", "2508.08221", r"\frac{R - \mathrm{mean}(R)}{\mathrm{std}_{batch}(R)}")
 def lite_ppo() -> Advantage:
     """Return minus the group's mean, over the standard deviation of all returns of the step."""
     return Comparison("group-mean", "batch-std")
 
 
-@published("gpg", "2504.02546", r"\frac{B}{B - M} (R - \mathrm{mean}(R))")
+@CATALOG.published("gpg", "2504.02546", r"\frac{B}{B - M} (R - \mathrm{mean}(R))")
 def gpg() -> Advantage:
     """Return minus the group's mean, scaled up by the share M of the B episodes whose group shows no difference."""
     return Comparison("group-mean", "informative")
 
 
-@published("reinforce++", "2501.03262", r"\frac{R_t - \mathrm{mean}_{batch}(R_t)}{\mathrm{std}_{batch}(R_t)}")
+@CATALOG.published("reinforce++", "2501.03262", r"\frac{R_t - \mathrm{mean}_{batch}(R_t)}{\mathrm{std}_{batch}(R_t)}")
 def reinforce_plus_plus(discount: float = 1.0) -> Advantage:
     """Return to go, whitened over all tokens of the step; no group is needed."""
     return Comparison("none", "whiten-tokens", "return-to-go", discount)
 
 
-@published(
+@CATALOG.published(
     "reinforce++-baseline",
     "2501.03262",
     r"\frac{\Delta - \mathrm{mean}_{batch}(\Delta)}{\mathrm{std}_{batch}(\Delta)}, \quad \Delta = R - \mathrm{mean}(R)",
@@ -114,7 +80,7 @@ def reinforce_plus_plus_baseline() -> Advantage:
     return Comparison("group-mean", "whiten-tokens")
 
 
-@published(
+@CATALOG.published(
     "gdpo",
     "2601.05242",
     r"\frac{R - \mathrm{mean}_{batch}(R)}{\mathrm{std}_{batch}(R)}, \quad R = \textstyle\sum_k w_k z_k",
@@ -124,25 +90,25 @@ def gdpo() -> Advantage:
     return Comparison("none", "whiten-units")
 
 
-@published("return-to-go", "Sutton et al. 1999", r"\frac{R_t - \mathrm{mean}(R_t)}{\mathrm{std}_{batch}}")
+@CATALOG.published("return-to-go", "Sutton et al. 1999", r"\frac{R_t - \mathrm{mean}(R_t)}{\mathrm{std}_{batch}}")
 def return_to_go(discount: float = 1.0, scale: Scale = "whiten-units") -> Advantage:
     """What is still to come, minus its mean at the same turn in the group, whitened over the turns of the step."""
     return Comparison("group-mean", scale, "return-to-go", discount)
 
 
-@published("gigpo", "2505.10978, Eq. 8", r"A_{episode} + \omega\, A_{state}")
+@CATALOG.published("gigpo", "2505.10978, Eq. 8", r"A_{episode} + \omega\, A_{state}")
 def gigpo(weight: float = 1.0, discount: float = 0.95, scale: Literal["group-std", "none"] = "group-std") -> Advantage:
     """The group's comparison of episodes, plus one of returns to go from the same state."""
     return SameState(weight, discount, scale)
 
 
-@published("sppo", "2604.08865, Eq. 1", r"R - V(s_{prompt})")
+@CATALOG.published("sppo", "2604.08865, Eq. 1", r"R - V(s_{prompt})")
 def sppo(credit: Credit = "episode") -> Advantage:
     """Return minus a critic's value of the start; with `return-to-go`, minus its value of each turn."""
     return Comparison("value", "none", credit)
 
 
-@published(
+@CATALOG.published(
     "gae",
     "1506.02438, Eq. 16",
     r"\textstyle\sum_l (\gamma\lambda)^l \delta_{t+l}, \quad \delta_t = r_t + \gamma V_{t+1} - V_t",
@@ -154,13 +120,13 @@ def gae(
     return GAE(level, discount, trace, whiten)
 
 
-@published("gu", "1610.00388, Section 4.3", r"\frac{R_t - b_\varphi(o_t) - b}{\sqrt{\sigma^2 + \epsilon}}")
+@CATALOG.published("gu", "1610.00388, Section 4.3", r"\frac{R_t - b_\varphi(o_t) - b}{\sqrt{\sigma^2 + \epsilon}}")
 def gu(discount: float = 1.0, rate: float = 0.1) -> Advantage:
     """Return to go minus a learned baseline of each step, centred and scaled by running averages."""
     return RunningScale(Comparison("value", "none", "return-to-go", discount), rate)
 
 
-@published(
+@CATALOG.published(
     "spo",
     "2509.13232",
     r"\frac{\Delta - \mathrm{mean}_{batch}(\Delta)}{\mathrm{std}_{batch}(\Delta)}, \quad \Delta = R - \hat v_{prompt}",
@@ -181,11 +147,4 @@ def get(name: str, **options: Any) -> Advantage:
     Raises:
         ValueError: an unknown name or option, or options without meaning together.
     """
-    if name not in CATALOG:
-        raise ValueError(f"unknown advantage {name!r}: choose one of {', '.join(CATALOG)}")
-    build = CATALOG[name].build
-    known = inspect.signature(build).parameters
-    if unknown := sorted(set(options) - set(known)):
-        allowed = ", ".join(known) or "none"
-        raise ValueError(f"advantage {name!r} has no option {', '.join(unknown)}; its options: {allowed}")
-    return build(**options)
+    return CATALOG.build(name, **options)

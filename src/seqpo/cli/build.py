@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -169,15 +170,9 @@ def objective(choice: ChoiceConfig) -> PolicyLoss:
         RecipeError: something that is no objective.
         ValueError: an unknown name or option.
     """
-    if ":" not in choice.name:
-        return objectives.get(choice.name, **choice.options)
-    made = _own(choice, "objective")
-    if not (callable(made) and hasattr(made, "unit")):
-        raise RecipeError(
-            f"objective {choice.name!r} gave a {type(made).__name__}: it must be a seqpo.objectives.Objective, or be "
-            "callable and have `unit`, as seqpo.objectives.PolicyLoss says"
-        )
-    return made
+    if ":" in choice.name:
+        return cast(PolicyLoss, _own(choice, "objective", ("unit",), "seqpo.objectives.PolicyLoss"))
+    return objectives.get(choice.name, **choice.options)
 
 
 def advantage(choice: ChoiceConfig) -> Advantage:
@@ -187,18 +182,13 @@ def advantage(choice: ChoiceConfig) -> Advantage:
         RecipeError: something that is no advantage.
         ValueError: an unknown name or option.
     """
-    if ":" not in choice.name:
-        return advantages.get(choice.name, **choice.options)
-    made = _own(choice, "advantage")
-    if not (callable(made) and hasattr(made, "needs") and hasattr(made, "level")):
-        raise RecipeError(
-            f"advantage {choice.name!r} gave a {type(made).__name__}: it must be callable and have `needs` and "
-            "`level`, as seqpo.advantages.Advantage says"
-        )
-    return made
+    if ":" in choice.name:
+        return cast(Advantage, _own(choice, "advantage", ("needs", "level"), "seqpo.advantages.Advantage"))
+    return advantages.get(choice.name, **choice.options)
 
 
-def _own(choice: ChoiceConfig, what: str) -> object:
+def _own(choice: ChoiceConfig, what: str, members: tuple[str, ...], form: str) -> object:
+    """Call what a user's own name stands for with the options, and check the form of what it returns."""
     make = plugins.load(choice.name, what)
     if not callable(make):
         raise RecipeError(f"{what} {choice.name!r} is a {type(make).__name__}, not a function or class")
@@ -206,7 +196,13 @@ def _own(choice: ChoiceConfig, what: str) -> object:
         inspect.signature(make).bind(**choice.options)
     except TypeError as error:
         raise RecipeError(f"{what} {choice.name!r} does not take the options {choice.options}: {error}") from error
-    return make(**choice.options)
+    made: object = make(**choice.options)
+    if not (callable(made) and all(hasattr(made, member) for member in members)):
+        raise RecipeError(
+            f"{what} {choice.name!r} gave a {type(made).__name__}: it must be callable and have {', '.join(members)}, "
+            f"as {form} says"
+        )
+    return made
 
 
 def checkpoint_weights(folder: Path) -> Mapping[str, Tensor]:

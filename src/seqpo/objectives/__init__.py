@@ -5,12 +5,12 @@
     loss = objectives.get("sspo")(logprobs, behaviour, advantages, segments)
     loss.value.backward()
 
-Needs torch and `seqpo.segments`, nothing else. `Padded` turns the padded tensors of other trainers into segments.
+Needs torch and two small modules of seqpo, `segments` and `catalogs`, nothing else. `Padded` turns the padded tensors
+of other trainers into segments.
 """
 
 from seqpo.objectives.catalog import (
     CATALOG,
-    Entry,
     cispo,
     dapo,
     dr_grpo,
@@ -44,7 +44,6 @@ __all__ = [
     "CappedScore",
     "Clip",
     "Diagnostics",
-    "Entry",
     "GammaScore",
     "Gate",
     "Identity",

@@ -1,65 +1,31 @@
 """The published objectives, each an entry of the one formula: its parts, its defaults, its paper.
 
-Every entry is a function of its options, and is found under its name with hyphens: `get("dr-grpo")` is `dr_grpo()`.
+Every entry is a function of its options: `get("dr-grpo", max_length=100)` is `dr_grpo(max_length=100)`.
 Where a `level` can be chosen, the importance weight can be a token's, a turn's or a sequence's.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from seqpo.catalogs import Catalog
 from seqpo.objectives.formula import Objective
 from seqpo.objectives.gates import LOG_SPACE_SHAPES, Gate, Identity, LogSpaceGate, OneSidedClamp, SigmoidGate
 from seqpo.objectives.weightings import CappedScore, Clip, GammaScore, Linear, Score
 from seqpo.segments import Level
 
-Build = Callable[..., Objective]
+CATALOG: Catalog[Objective] = Catalog("objective")
+"""Formulas say what is maximised; r is a token's ratio, T the tokens of an episode, E the mean over the episodes."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A published objective.
-
-    Attributes:
-        build: makes it from its options.
-        paper: where it was published, and the equation.
-        formula: what is maximised, in LaTeX; r is a token's ratio, T the tokens of an episode, E the expectation
-            over the episodes of a step.
-    """
-
-    build: Build
-    paper: str
-    formula: str
-
-    @property
-    def summary(self) -> str:
-        """What it is, in one line."""
-        return (inspect.getdoc(self.build) or "").partition("\n")[0]
-
-
-CATALOG: dict[str, Entry] = {}
-
-
-def published(paper: str, formula: str) -> Callable[[Build], Build]:
-    """Enter a function in the catalog, under its own name."""
-
-    def enter(build: Build) -> Build:
-        CATALOG[build.__name__.replace("_", "-")] = Entry(build, paper, formula)
-        return build
-
-    return enter
-
-
-@published("Williams 1992", r"\mathbb{E} \sum_t A_t \log \pi_\theta(y_t)")
+@CATALOG.published("reinforce", "Williams 1992", r"\mathbb{E} \sum_t A_t \log \pi_\theta(y_t)")
 def reinforce() -> Objective:
     """The log-prob of each token by its advantage, summed over the episode; no ratio."""
     return Objective("token", Identity(), Score(), "episode-sum")
 
 
-@published(
+@CATALOG.published(
+    "ppo",
     "1707.06347, Eq. 7; dual clip: 1912.09729, Eq. 5",
     r"\tfrac{1}{\sum T} \sum_t \min\big(r_t A_t,\ \mathrm{clip}(r_t, 1-\epsilon, 1+\epsilon) A_t\big)",
 )
@@ -68,7 +34,8 @@ def ppo(level: Level = "token", epsilon: float = 0.2, dual: float | None = None)
     return Objective(level, Identity(), Clip(epsilon, epsilon, dual), "token-mean")
 
 
-@published(
+@CATALOG.published(
+    "grpo",
     "2402.03300, Eq. 3",
     r"\mathbb{E}\, \tfrac{1}{T} \sum_t \min\big(r_t A,\ \mathrm{clip}(r_t, 1-\epsilon, 1+\epsilon) A\big)",
 )
@@ -77,7 +44,8 @@ def grpo(level: Level = "token", epsilon: float = 0.2, dual: float | None = None
     return Objective(level, Identity(), Clip(epsilon, epsilon, dual), "episode-mean")
 
 
-@published(
+@CATALOG.published(
+    "dr-grpo",
     "2503.20783",
     r"\mathbb{E}\, \tfrac{1}{L} \sum_t \min\big(r_t A,\ \mathrm{clip}(r_t, 1-\epsilon, 1+\epsilon) A\big)",
 )
@@ -88,7 +56,8 @@ def dr_grpo(max_length: int = 1024, level: Level = "token", epsilon: float = 0.2
     )
 
 
-@published(
+@CATALOG.published(
+    "dapo",
     "2503.14476, Eq. 8",
     r"\tfrac{1}{\sum T} \sum_t \min\big(r_t A,\ \mathrm{clip}(r_t, 1-\epsilon_{low}, 1+\epsilon_{high}) A\big)",
 )
@@ -97,7 +66,8 @@ def dapo(level: Level = "token", epsilon_low: float = 0.2, epsilon_high: float =
     return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "token-mean")
 
 
-@published(
+@CATALOG.published(
+    "gspo",
     "2507.18071, Eq. 5",
     r"\mathbb{E} \min\big(s A,\ \mathrm{clip}(s, 1-\epsilon_{low}, 1+\epsilon_{high}) A\big),"
     r"\quad s = \exp\big(\tfrac{1}{T} \sum_t \log r_t\big)",
@@ -107,7 +77,8 @@ def gspo(level: Level = "sequence", epsilon_low: float = 3e-4, epsilon_high: flo
     return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "episode-mean")
 
 
-@published(
+@CATALOG.published(
+    "gspo-token",
     "2507.18071, Eq. 13",
     r"\mathbb{E}\, \tfrac{1}{T} \sum_t \min\big(s_t A_t,\ "
     r"\mathrm{clip}(s_t, 1-\epsilon_{low}, 1+\epsilon_{high}) A_t\big),"
@@ -118,7 +89,8 @@ def gspo_token(level: Level = "sequence", epsilon_low: float = 3e-4, epsilon_hig
     return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "episode-mean", credit="token")
 
 
-@published(
+@CATALOG.published(
+    "gmpo",
     "2507.20673, Eq. 4",
     r"\mathbb{E}\, \exp\big(\tfrac{1}{T} \sum_t \tilde d_t\big) A,"
     r"\quad \tilde d_t = s \min(s\, d_t,\ s\, \mathrm{clip}(d_t, -\epsilon, \epsilon)),\ s = \mathrm{sign} A",
@@ -128,7 +100,8 @@ def gmpo(level: Level = "sequence", epsilon: float = 0.4) -> Objective:
     return Objective(level, OneSidedClamp(epsilon), Linear(), "episode-mean")
 
 
-@published(
+@CATALOG.published(
+    "hmpo",
     "2507.20673, the harmonic variant of its released code",
     r"\mathbb{E}\, T \big/ \textstyle\sum_t e^{-\tilde d_t}\; A",
 )
@@ -137,7 +110,8 @@ def hmpo(level: Level = "sequence", epsilon: float = 0.4) -> Objective:
     return Objective(level, OneSidedClamp(epsilon), Linear(), "episode-mean", pool="harmonic")
 
 
-@published(
+@CATALOG.published(
+    "sapo",
     "2511.20347",
     r"\mathbb{E}\, \tfrac{1}{T} \sum_t f_\tau(r_t) A, \quad f_\tau(r) = \tfrac{4}{\tau} \sigma(\tau (r - 1))",
 )
@@ -146,7 +120,8 @@ def sapo(level: Level = "token", tau_pos: float = 1.0, tau_neg: float = 1.05) ->
     return Objective(level, SigmoidGate(tau_pos, tau_neg), Linear(), "episode-mean")
 
 
-@published(
+@CATALOG.published(
+    "sspo",
     "2602.19327 (reconstruction: its equations could not be read)",
     r"\mathbb{E}\, \exp\big(\tfrac{1}{T} \sum_t \varphi_\tau(d_t)\big) A,"
     r"\quad \varphi_\tau(d) = \tfrac{1}{\tau} \arctan(\tau d)",
@@ -166,7 +141,8 @@ def sspo(gate: str = "arctan", level: Level = "sequence", tau_pos: float = 1.0, 
     return Objective(level, phi, Linear(), "episode-mean")
 
 
-@published(
+@CATALOG.published(
+    "cispo",
     "2506.13585, Eq. 4",
     r"\tfrac{1}{\sum T} \sum_t \mathrm{sg}[\mathrm{clip}(r_t, 1-\epsilon_{low}, 1+\epsilon_{high})]\, "
     r"A \log \pi_\theta(y_t)",
@@ -176,7 +152,8 @@ def cispo(level: Level = "token", epsilon_low: float = 1.0, epsilon_high: float 
     return Objective(level, Identity(), CappedScore(epsilon_low, epsilon_high), "token-mean", credit="token")
 
 
-@published(
+@CATALOG.published(
+    "vespo",
     "2602.10693",
     r"\tfrac{1}{\sum T} \sum_t \mathrm{sg}[\phi(W)]\, A \log \pi_\theta(y_t),"
     r"\quad \phi(W) = W^k e^{\lambda (1 - W)},\ W = \textstyle\prod_t r_t",
@@ -193,7 +170,8 @@ def vespo(
     return Objective(level, Identity(), weighting, "token-mean", pool="product", credit="token")
 
 
-@published(
+@CATALOG.published(
+    "luspo",
     "2602.05261",
     r"\mathbb{E}\, T \min\big(s A,\ \mathrm{clip}(s, 1-\epsilon_{low}, 1+\epsilon_{high}) A\big)",
 )
@@ -202,7 +180,7 @@ def luspo(level: Level = "sequence", epsilon_low: float = 2e-3, epsilon_high: fl
     return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "episode-sum", credit="token")
 
 
-@published("2504.02546", r"\tfrac{1}{\sum T} \sum_t A \log \pi_\theta(y_t)")
+@CATALOG.published("gpg", "2504.02546", r"\tfrac{1}{\sum T} \sum_t A \log \pi_\theta(y_t)")
 def gpg() -> Objective:
     """The log-prob of each token by its advantage, averaged over all tokens; no ratio."""
     return Objective("token", Identity(), Score(), "token-mean")
@@ -219,11 +197,4 @@ def get(name: str, **options: Any) -> Objective:
     Raises:
         ValueError: an unknown name or option, or options without meaning together.
     """
-    if name not in CATALOG:
-        raise ValueError(f"unknown objective {name!r}: choose one of {', '.join(CATALOG)}")
-    build = CATALOG[name].build
-    known = inspect.signature(build).parameters
-    if unknown := sorted(set(options) - set(known)):
-        allowed = ", ".join(known) or "none"
-        raise ValueError(f"objective {name!r} has no option {', '.join(unknown)}; its options: {allowed}")
-    return build(**options)
+    return CATALOG.build(name, **options)
