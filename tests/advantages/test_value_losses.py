@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 import pytest
 import torch
-from advantage_batches import Batch, Episode, Start, Turn, compute
+from advantage_batches import Batch, Episode, Start, Turn, batches, compute, given_of, segments_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from seqpo import advantages
-from seqpo.advantages import cross_entropy_value_loss, squared_value_loss
+from seqpo.advantages import GAE, Comparison, RunningScale, Teaches, cross_entropy_value_loss, squared_value_loss
 
 some = settings(max_examples=40, deadline=None)
 
@@ -31,6 +32,74 @@ def test_sppo_by_hand():
     batch = Batch((Episode(0, (Turn(1, (0.5,)), Turn(3, (2.0, 9.0)))),), (Start(),))
     assert compute(advantages.get("sppo"), batch) == [3.5, 3.5, 3.5]
     assert compute(advantages.get("sppo", credit="return-to-go"), batch) == [3.5, 1, 1]
+
+
+# Turns of two tokens and one, with rewards 1 and 2, and another episode of one token with reward 8.
+BY_HAND = Batch((Episode(0, (Turn(1, (3, 4)), Turn(2, (5,)))), Episode(0, (Turn(8, (6,)),))), (Start(),))
+TEACHERS = {
+    "sppo": ("sequence", [3, 8]),
+    "sppo to go": ("turn", [3, 2, 8]),
+    "gu": ("turn", [1 + 0.5 * 2, 2, 8]),  # returns to go at γ = ½, neither centred nor scaled
+    "gae of turns": ("turn", [1 + 0.5 * (0.5 * 2 + 0.5 * 5), 2, 8]),  # r + γ((1 − λ)V' + λ · target')
+    "gae of tokens": ("token", [0.5 * (0.5 * 2.75 + 0.5 * 4), 1 + 0.5 * (0.5 * 2 + 0.5 * 5), 2, 8]),
+}
+
+
+def teacher(name: str) -> Teaches:
+    built = {
+        "sppo": advantages.get("sppo"),
+        "sppo to go": advantages.get("sppo", credit="return-to-go"),
+        "gu": advantages.get("gu", discount=0.5),
+        "gae of turns": advantages.get("gae", level="turn", discount=0.5, trace=0.5),
+        "gae of tokens": advantages.get("gae", discount=0.5, trace=0.5),
+    }[name]
+    assert isinstance(built, Teaches)
+    return built
+
+
+def targets_of(advantage: Teaches, batch: Batch, rewards: Tensor) -> Tensor:
+    values = given_of(batch, advantage).values  # type: ignore[arg-type]
+    assert values is not None
+    found = advantage.targets(rewards, segments_of(batch), values)
+    assert found.shape == values.shape
+    return found
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_targets_by_hand(name: str):
+    level, expected = TEACHERS[name]
+    advantage = teacher(name)
+    assert advantage.value_level == level
+    assert targets_of(advantage, BY_HAND, tensor(1, 2, 8)).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_an_episode_without_a_judgement_has_no_targets(name: str):
+    of_the_first = len(TEACHERS[name][1]) - 1
+    targets = targets_of(teacher(name), BY_HAND, tensor(torch.nan, 2, 8))
+    assert targets.isnan().tolist() == [True] * of_the_first + [False]
+
+
+@some
+@given(batch=batches, name=st.sampled_from(["sppo", "sppo to go", "gae of turns", "gae of tokens"]))
+def test_a_target_is_the_value_and_what_was_better_than_it(batch: Batch, name: str):
+    advantage = teacher(name)
+    plain = replace(advantage, whiten=False) if isinstance(advantage, GAE) else advantage
+    rewards = tensor(*(turn.reward for episode in batch.episodes for turn in episode.turns))
+    segments, given_values = segments_of(batch), given_of(batch, plain)  # type: ignore[arg-type]
+    better = plain(rewards, segments, given_values)  # type: ignore[operator]
+    surprise = targets_of(advantage, batch, rewards) - given_values.values
+    torch.testing.assert_close(segments.spread(surprise, advantage.value_level), better)
+
+
+def test_a_scale_over_what_needs_no_critic_teaches_none():
+    class Silent:
+        needs, level = (), "sequence"
+
+    with pytest.raises(ValueError, match="Silent teaches no critic: it has no `value_level` and `targets`"):
+        RunningScale(Silent()).targets(tensor(1), segments_of(BY_HAND), tensor(1))  # type: ignore[arg-type]
+    assert not isinstance(advantages.get("spo"), Teaches)
+    assert RunningScale(Comparison("value")).value_level == "sequence"
 
 
 def test_cross_entropy_by_hand():

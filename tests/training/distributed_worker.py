@@ -10,23 +10,46 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
 from seqpo import advantages, objectives
+from seqpo.advantages import Teaches
+from seqpo.episodes import Batch
+from seqpo.policies.network import mlp
+from seqpo.segments import Level
+from seqpo.training.critic import CriticConfig
 from seqpo.training.imitation import ImitationConfig, imitate
 from seqpo.training.loop import KLConfig, LoopConfig, LoopKLForm, optimize
 from seqpo.training.updates import OptimizerConfig
 from seqpo.training.world import Parallel, World, join_world
-from tiny_runs import exact_weights, translation, translator
+from tiny_runs import exact_weights, tokenizer, translation, translator
 
 STEPS = 4
 OPTIMIZER = OptimizerConfig(lr=1e-3, warmup=2, decay="linear")
 
 
+class Counting:
+    """A critic that sees how often each token was in a chunk, be it of every turn or of the first."""
+
+    def __init__(self, level: Level) -> None:
+        torch.manual_seed(0)
+        self.module: nn.Module = mlp(len(tokenizer()), 1, 8).double()
+        self.level = level
+
+    def predict(self, batch: Batch) -> Tensor:
+        turns = [turn for e in batch.episodes for turn in (e.turns if self.level == "turn" else e.turns[:1])]
+        shown = [torch.tensor(turn.observation.tokens) for turn in turns]
+        counts = [torch.bincount(tokens, minlength=len(tokenizer())) for tokens in shown]
+        values: Tensor = self.module(torch.stack(counts).double())
+        return values.squeeze(1)
+
+
 def optimized(objective: str, advantage: str, kl: LoopKLForm, world: World, folder: Path) -> None:
-    policy = translator()
+    policy, chosen = translator(), advantages.get(advantage)
+    critic = Counting(chosen.value_level) if "values" in chosen.needs and isinstance(chosen, Teaches) else None
     config = LoopConfig(
         steps=STEPS,
         starts=8,
@@ -36,20 +59,24 @@ def optimized(objective: str, advantage: str, kl: LoopKLForm, world: World, fold
         micro_tokens=300,
         save_every=2,
         kl=KLConfig(0.05, kl),
+        critic=CriticConfig("clipped", epochs=2, warmup=1, optimizer=OPTIMIZER),
         optimizer=OPTIMIZER,
     )
     optimize(
         policy,
         translation(),
         objectives.get(objective),
-        advantages.get(advantage),
+        chosen,
         config,
         world=world,
         stage=folder,
+        critic=critic,
         reference=policy.snapshot(),
         resume_weights=exact_weights,
     )
     check(policy.module, world)
+    if critic:
+        check(critic.module, world)
 
 
 def check(module: nn.Module, world: World) -> None:

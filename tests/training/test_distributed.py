@@ -24,7 +24,10 @@ CASES = (
     "vespo spo k2",
     "gspo-token gigpo k3",
     "luspo reinforce++ reward",
+    "grpo gu reward",
+    "sspo sppo k3",
 )
+WITH_CRITIC = CASES[-2:]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 LAST, MIDDLE = f"checkpoint-{STEPS:08d}", f"checkpoint-{STEPS // 2:08d}"
 
@@ -69,8 +72,9 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-def assert_same(one: Path, other: Path) -> None:
-    torch.testing.assert_close(weights(one / LAST), weights(other / LAST), rtol=0, atol=1e-10)
+def assert_same(case: str, one: Path, other: Path) -> None:
+    for part in (LAST, f"{LAST}/critic") if case in WITH_CRITIC else (LAST,):
+        torch.testing.assert_close(weights(one / part), weights(other / part), rtol=0, atol=1e-10)
     for row, twin in zip(rows(one), rows(other), strict=True):
         assert row == pytest.approx(twin, rel=1e-4, abs=1e-5)
 
@@ -79,13 +83,13 @@ def assert_same(one: Path, other: Path) -> None:
 def test_two_processes_reach_the_weights_of_one(case: str, alone: Path, shared: Path):
     moved = (weights(alone / case / LAST) - weights(alone / case / MIDDLE)).abs().max()
     assert moved > 1e-4
-    assert_same(alone / case, shared / case)
+    assert_same(case, alone / case, shared / case)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_one_process_goes_on_where_two_stopped(case: str, alone: Path, shared: Path, tmp_path: Path):
     run(case, World(), halfway(shared / case, tmp_path))
-    assert_same(alone / case, tmp_path)
+    assert_same(case, alone / case, tmp_path)
 
 
 def test_sharded_processes_go_on_where_one_stopped(alone: Path, tmp_path: Path):
@@ -95,4 +99,4 @@ def test_sharded_processes_go_on_where_one_stopped(alone: Path, tmp_path: Path):
         folders[case] = halfway(alone / case, tmp_path / case)
     together("fsdp2", folders)
     for case in CASES:
-        assert_same(alone / case, tmp_path / case)
+        assert_same(case, alone / case, tmp_path / case)

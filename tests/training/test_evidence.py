@@ -74,7 +74,7 @@ def test_states_and_numbers_come_from_the_task():
 
 
 def test_what_a_task_can_not_tell_is_refused():
-    with pytest.raises(ValueError, match="needs the values of a critic, and this loop trains none"):
+    with pytest.raises(ValueError, match="needs the values of a critic, and there is none"):
         check(advantages.get("sppo"), translation())
     with pytest.raises(ValueError, match="this task does not tell states apart"):
         check(advantages.get("gigpo"), Bandit(((0.0, 1.0),)))

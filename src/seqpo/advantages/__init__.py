@@ -11,7 +11,7 @@ Needs torch and two small modules of seqpo, `segments` and `catalogs`, nothing e
 from seqpo.advantages.catalog import CATALOG, get, names
 from seqpo.advantages.critics import cross_entropy_value_loss, squared_value_loss
 from seqpo.advantages.gae import GAE
-from seqpo.advantages.given import Advantage, Given, Remembers
+from seqpo.advantages.given import Advantage, Given, Remembers, Teaches
 from seqpo.advantages.parts import Comparison
 from seqpo.advantages.returns import gae
 from seqpo.advantages.running import RunningScale, RunningValue
@@ -27,6 +27,7 @@ __all__ = [
     "RunningScale",
     "RunningValue",
     "SameState",
+    "Teaches",
     "cross_entropy_value_loss",
     "gae",
     "get",

@@ -11,7 +11,7 @@ from torch import Tensor
 from seqpo.advantages.given import NOTHING, Given, Need, Sum, alone
 from seqpo.advantages.peers import EPSILON, moments
 from seqpo.advantages.returns import check_rewards, gae
-from seqpo.segments import Segments
+from seqpo.segments import Level, Segments
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,17 @@ class GAE:
     def needs(self) -> tuple[Need, ...]:
         """The critic's values."""
         return ("values",)
+
+    @property
+    def value_level(self) -> Level:
+        """The level of the advantages."""
+        return self.level
+
+    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+        """Return A + V `[units]`, of the advantages before whitening; see `seqpo.advantages.Teaches`."""
+        known, judged = check_rewards(rewards, segments)
+        _, targets = gae(known, values.double(), segments, self.level, self.discount, self.trace)
+        return torch.where(judged[segments.unit_episode(self.level)], targets, torch.nan).to(values.dtype)
 
     def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
         """Return the advantage of each action token `[N]`; see `seqpo.advantages.Advantage`."""

@@ -102,6 +102,29 @@ class Advantage(Protocol):
 
 
 @runtime_checkable
+class Teaches(Protocol):
+    """An advantage over a critic's values, which says what the critic should learn."""
+
+    @property
+    def value_level(self) -> Level:
+        """What the critic values: each action token, each turn, or the start of each episode ("sequence")."""
+        ...
+
+    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+        """Return what the critic should have said.
+
+        Args:
+            rewards: `[turns]`; NaN where an episode could not be judged.
+            segments: turns, episodes and groups.
+            values: `[units]` what the critic said, at `value_level`.
+
+        Returns:
+            `[units]`; NaN in an episode that could not be judged.
+        """
+        ...
+
+
+@runtime_checkable
 class Remembers(Protocol):
     """An advantage that learns from batch to batch, and whose memory belongs in a checkpoint."""
 

@@ -73,6 +73,16 @@ class Comparison:
         """The level at which advantages differ."""
         return "sequence" if self.credit == "episode" else "turn"
 
+    @property
+    def value_level(self) -> Level:
+        """A critic values what has a return."""
+        return self.level
+
+    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+        """Return the returns `[units]`; see `seqpo.advantages.Teaches`."""
+        returns, peers = self._returns(*check_rewards(rewards, segments), segments)
+        return torch.where(peers.judged, returns, torch.nan).to(values.dtype)
+
     def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
         """Return the advantage of each action token `[N]`; see `seqpo.advantages.Advantage`."""
         known, judged = check_rewards(rewards, segments)

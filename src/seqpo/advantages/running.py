@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from seqpo.advantages.given import NOTHING, Advantage, Given, Need, Sum, alone
+from seqpo.advantages.given import NOTHING, Advantage, Given, Need, Sum, Teaches, alone
 from seqpo.advantages.parts import Comparison
 from seqpo.advantages.peers import EPSILON
 from seqpo.advantages.returns import check_rewards
@@ -41,6 +41,21 @@ class RunningScale:
     def level(self) -> Level:
         """The level of the scaled advantage."""
         return self.of.level
+
+    @property
+    def value_level(self) -> Level:
+        """The level of the scaled advantage's critic."""
+        return self._teacher.value_level
+
+    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+        """Return the targets of the scaled advantage, which are not scaled; see `seqpo.advantages.Teaches`."""
+        return self._teacher.targets(rewards, segments, values)
+
+    @property
+    def _teacher(self) -> Teaches:
+        if not isinstance(self.of, Teaches):
+            raise ValueError(f"{type(self.of).__name__} teaches no critic: it has no `value_level` and `targets`")
+        return self.of
 
     def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
         """Return the advantage of each action token `[N]`, and remember the batch; see `Advantage`."""

@@ -1,4 +1,4 @@
-"""A small network as a policy for control: features in, one of a few actions out."""
+"""Small networks for control: a policy, from features to one of a few actions, and a critic, from them to a value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seqpo.episodes import Batch, Episode, Turn
+from seqpo.segments import Level
 from seqpo.sessions.sampling import Uniforms, choose
 
 Features = NDArray[np.float32]
@@ -69,7 +70,7 @@ class NetworkPolicy:
         going = list(range(count))
         while going:
             seen = np.stack([situations[i].features for i in going])
-            logits = self._logits(self._actor, torch.from_numpy(seen))
+            logits = _outputs(self._actor, seen)
             drawn = [uniforms[i].next() for i in going] if uniforms else [math.nan] * len(going)
             actions, logprobs = choose(logits, torch.tensor(drawn, dtype=torch.float64, device=logits.device))
             still = []
@@ -83,15 +84,9 @@ class NetworkPolicy:
 
     def logprobs(self, batch: Batch) -> Tensor:
         """Score the actions of a batch: `[N]`, differentiable."""
-        seen = torch.from_numpy(np.stack([turn.observation for episode in batch.episodes for turn in episode.turns]))
-        logits = self._logits(self.module, seen)
+        seen = np.stack([turn.observation for episode in batch.episodes for turn in episode.turns])
+        logits = _outputs(self.module, seen)
         return torch.log_softmax(logits, dim=-1).gather(1, batch.actions[:, None]).squeeze(1)
-
-    @staticmethod
-    def _logits(network: nn.Module, seen: Tensor) -> Tensor:
-        weight = next(network.parameters())
-        logits: Tensor = network(seen.to(weight.device, weight.dtype))
-        return logits
 
     def sizes(self, episodes: Sequence[Episode]) -> list[int]:
         """Turns of each episode: what micro-batches are balanced by."""
@@ -106,3 +101,32 @@ class NetworkPolicy:
     def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """Write the weights as safetensors."""
         save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
+
+
+class NetworkCritic:
+    """Values what a network policy saw, at every turn or at the start of the episode.
+
+    Args:
+        network: `[n, features]` to `[n, 1]`.
+        level: "turn", or "sequence" for the start.
+
+    Raises:
+        ValueError: another level.
+    """
+
+    def __init__(self, network: nn.Module, level: Literal["turn", "sequence"] = "turn") -> None:
+        if level not in ("turn", "sequence"):
+            raise ValueError(f"unknown level {level!r}: this critic values a 'turn', or the start of a 'sequence'")
+        self.module = network
+        self.level: Level = level
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Value the turns, or the starts, of a batch: `[units]`, differentiable."""
+        seen = [episode.turns if self.level == "turn" else episode.turns[:1] for episode in batch.episodes]
+        return _outputs(self.module, np.stack([turn.observation for turns in seen for turn in turns])).squeeze(1)
+
+
+def _outputs(network: nn.Module, seen: Features) -> Tensor:
+    weight = next(network.parameters())
+    outputs: Tensor = network(torch.from_numpy(seen).to(weight.device, weight.dtype))
+    return outputs

@@ -5,6 +5,8 @@
         training/optimizer.safetensors                      running averages, by parameter name
         training/state.json                                 step, and what the optimizer's groups hold
         training/memory.safetensors                         what the advantage has learnt, if it learns anything
+        critic/model.safetensors                            the critic's weights, if there is a critic;
+        critic/optimizer.safetensors, critic/state.json     its training state, like the policy's
 
 Randomness is a function of the seed and the step, so there is no generator state to keep. A folder appears under
 its name only when it is complete, so a run that is killed at any moment leaves none that is broken.
@@ -34,7 +36,8 @@ from seqpo.training.updates import Updates
 from seqpo.training.world import full_weights
 
 _PREFIX = "checkpoint-"
-_MEMORY = "memory.safetensors"
+_TRAINING, _CRITIC = "training", "critic"
+_WEIGHTS, _OPTIMIZER, _STATE, _MEMORY = "model.safetensors", "optimizer.safetensors", "state.json", "memory.safetensors"
 _KEPT = 2
 
 
@@ -64,6 +67,7 @@ def save(
     *,
     weights_only: bool = False,
     memory: Mapping[str, Tensor] | None = None,
+    critic: Updates | None = None,
 ) -> None:
     """Write a checkpoint and drop all but the newest ones. Every process must call it; the leading one writes.
 
@@ -74,19 +78,24 @@ def save(
         updates: hold module and optimizer.
         weights_only: leave out the training state, where no one will resume.
         memory: what the advantage has learnt from batch to batch; the same on every process.
+        critic: module and optimizer of the critic.
     """
     weights = full_weights(updates.module)
-    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state = {} if weights_only else get_optimizer_state_dict(updates.module, updates.optimizer, options=options)
+    state = {} if weights_only else _optimizer_state(updates)
+    critic_weights = full_weights(critic.module) if critic else {}
+    critic_state = _optimizer_state(critic) if critic else {}
     if updates.world.leads:
         partial = stage / f"partial-{step:08d}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         policy.save(partial, {name: value.cpu() for name, value in weights.items()})
         if not weights_only:
-            _write_training(partial / "training", step, updates.taken, state)
+            _write_training(partial / _TRAINING, step, updates.taken, state)
             if memory:
-                save_file({name: value.cpu() for name, value in memory.items()}, partial / "training" / _MEMORY)
+                _write_tensors(partial / _TRAINING / _MEMORY, memory)
+            if critic:
+                _write_training(partial / _CRITIC, step, critic.taken, critic_state)
+                _write_tensors(partial / _CRITIC / _WEIGHTS, critic_weights)
         final = stage / f"{_PREFIX}{step:08d}"
         shutil.rmtree(final, ignore_errors=True)
         os.replace(partial, final)
@@ -109,9 +118,25 @@ def resume(folder: Path, updates: Updates, weights: Mapping[str, Tensor]) -> int
     Raises:
         CheckpointError: no training state, or one of another model.
     """
-    state, tensors = _read_training(folder / "training")
+    return _restore(folder / _TRAINING, updates, weights)
+
+
+def resume_critic(folder: Path, critic: Updates) -> None:
+    """Put weights and training state of a checkpoint into a critic and its optimizer.
+
+    Raises:
+        CheckpointError: no critic, or another one.
+    """
+    _restore(folder / _CRITIC, critic, _read_tensors(folder / _CRITIC / _WEIGHTS))
+
+
+def _restore(folder: Path, updates: Updates, weights: Mapping[str, Tensor]) -> int:
+    state, tensors = _read_training(folder)
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=updates.world.size > 1, strict=False)
     set_model_state_dict(updates.module, dict(weights), options=options)
+    updates.taken = state["updates"]
+    if not updates.taken:
+        return int(state["step"])
     moments: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, kind = key.rpartition("/")
@@ -122,7 +147,6 @@ def resume(folder: Path, updates: Updates, weights: Mapping[str, Tensor]) -> int
         raise CheckpointError(f"{folder}: the optimizer state lacks {sorted(missing)[0]}; it is of another model")
     optimizer_state: dict[str, Any] = {"state": moments, "param_groups": state["groups"]}
     set_optimizer_state_dict(updates.module, updates.optimizer, optimizer_state, options=options)
-    updates.taken = state["updates"]
     return int(state["step"])
 
 
@@ -132,39 +156,57 @@ def read_memory(folder: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: a file that can't be read.
     """
-    path = folder / "training" / _MEMORY
-    if not path.exists():
-        return {}
-    try:
-        return load_file(path)
-    except (ValueError, OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: unreadable ({error}); resume from an earlier checkpoint") from error
+    path = folder / _TRAINING / _MEMORY
+    return _read_tensors(path) if path.exists() else {}
+
+
+def _optimizer_state(updates: Updates) -> dict[str, Any]:
+    if not updates.taken:  # torch would take a step to have something to return, and the next one would differ
+        return {"state": {}, "param_groups": []}
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    return get_optimizer_state_dict(updates.module, updates.optimizer, options=options)
 
 
 def _write_training(folder: Path, step: int, taken: int, state: Mapping[str, Any]) -> None:
     folder.mkdir()
-    tensors = {
-        f"{name}/{kind}": value.contiguous()
-        for name, moments in state["state"].items()
-        for kind, value in moments.items()
-    }
-    save_file(tensors, folder / "optimizer.safetensors")
+    tensors = {f"{name}/{kind}": value for name, moments in state["state"].items() for kind, value in moments.items()}
+    _write_tensors(folder / _OPTIMIZER, tensors)
     text = json.dumps({"step": step, "updates": taken, "groups": state["param_groups"]}, indent=1)
-    (folder / "state.json").write_text(text, encoding="utf-8")
+    (folder / _STATE).write_text(text, encoding="utf-8")
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, path)
 
 
 def _read_training(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "optimizer.safetensors")
+        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        lost = error.filename or folder / "optimizer.safetensors"  # safetensors tells no name
-        raise CheckpointError(f"{lost}: no such file; this checkpoint can't be resumed from") from error
-    except (ValueError, OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: unreadable ({error}); resume from an earlier checkpoint") from error
+        raise _lost(folder / _STATE) from error
+    except (ValueError, OSError) as error:
+        raise _unreadable(folder / _STATE, error) from error
     if missing := sorted({"step", "updates", "groups"} - set(state)):
-        raise CheckpointError(f"{folder}/state.json lacks {missing[0]}; resume from an earlier checkpoint")
+        raise CheckpointError(f"{folder / _STATE} lacks {missing[0]}; resume from an earlier checkpoint")
+    return state, _read_tensors(folder / _OPTIMIZER)
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError as error:
+        raise _lost(path) from error
+    except (ValueError, OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{folder}/optimizer.safetensors: {name} is not finite")
-    return state, tensors
+            raise CheckpointError(f"{path}: {name} is not finite")
+    return tensors
+
+
+def _lost(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path}: no such file; this checkpoint can't be resumed from")
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: unreadable ({error}); resume from an earlier checkpoint")

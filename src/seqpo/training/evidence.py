@@ -7,10 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from seqpo.advantages import Advantage, Given
+from seqpo.advantages import Advantage, Given, Teaches
 from seqpo.episodes import Batch, Episode, Rewards, pack
 from seqpo.objectives import PolicyLoss
 from seqpo.segments import LEVELS, add_by
+from seqpo.training.critic import Critic
 
 
 class Rolls(Protocol):
@@ -56,18 +57,35 @@ class NumbersStarts(Protocol):
         ...
 
 
-def check(advantage: Advantage, task: Judges) -> None:
-    """Refuse an advantage that needs what this task can't tell.
+def check(advantage: Advantage, task: Judges, critic: Critic | None = None) -> None:
+    """Refuse an advantage that needs what this task and this critic can't tell.
 
     Raises:
         ValueError: saying what is missing.
     """
-    if "values" in advantage.needs:
-        raise ValueError("this advantage needs the values of a critic, and this loop trains none")
+    _check_critic(advantage, critic)
     if "states" in advantage.needs and not isinstance(task, TellsStates):
         raise ValueError("this advantage compares turns in the same state, and this task does not tell states apart")
     if "starts" in advantage.needs and not isinstance(task, NumbersStarts):
         raise ValueError("this advantage remembers starts, and this task does not number them")
+
+
+def _check_critic(advantage: Advantage, critic: Critic | None) -> None:
+    if "values" not in advantage.needs:
+        if critic is not None:
+            raise ValueError("this advantage needs no values, so there is nothing that the critic could be for")
+        return
+    if critic is None:
+        raise ValueError("this advantage needs the values of a critic, and there is none")
+    if not isinstance(advantage, Teaches):
+        raise ValueError(
+            "this advantage needs the values of a critic, and does not say what the critic should learn: it must have "
+            "`value_level` and `targets`"
+        )
+    if critic.level != advantage.value_level:
+        raise ValueError(
+            f"the advantage needs values of level {advantage.value_level!r}, the critic's are of level {critic.level!r}"
+        )
 
 
 def check_credit(objective: PolicyLoss, advantage: Advantage) -> None:

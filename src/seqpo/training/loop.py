@@ -9,7 +9,7 @@ loss       = objective(logprobs, behaviour, advantages, segments)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol, get_args
@@ -17,15 +17,17 @@ from typing import Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from seqpo.advantages import Advantage, Given, Remembers
+from seqpo.advantages import Advantage, Given, Remembers, Teaches
 from seqpo.episodes import Batch, Rewards, pack
 from seqpo.objectives import Diagnostics, PolicyLoss, SamplerCorrection, kl_penalty, sampled_entropy
 from seqpo.segments import Totals
 from seqpo.training import checkpoints
+from seqpo.training.critic import Critic, CriticConfig, ValueLearner
+from seqpo.training.cuts import Cuts
 from seqpo.training.evidence import Judges, Rolls, check, check_credit, gather
 from seqpo.training.imitation import Probe, Scores
 from seqpo.training.log import RunLog
-from seqpo.training.updates import DivergenceError, OptimizerConfig, Updates, split_by_size
+from seqpo.training.updates import DivergenceError, OptimizerConfig, Updates
 from seqpo.training.world import World, full_weights
 
 LoopKLForm = Literal["reward", "k2", "k3", "k3+"]
@@ -78,6 +80,7 @@ class LoopConfig:
         kl: the reference.
         correction: for a sampler that differs from the trainer, in precision or kernels. With a form other than
             "none", the trainer scores each rollout itself, and its log-probs are the behaviour's.
+        critic: how a critic learns, where the advantage needs one.
         optimizer: learning rate and the like.
     """
 
@@ -94,6 +97,7 @@ class LoopConfig:
     entropy: float = 0.0
     kl: KLConfig = field(default_factory=KLConfig)
     correction: SamplerCorrection = field(default_factory=lambda: SamplerCorrection("none"))
+    critic: CriticConfig = field(default_factory=CriticConfig)
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-4, warmup=0, decay="constant"))
 
     def __post_init__(self) -> None:
@@ -102,6 +106,10 @@ class LoopConfig:
                 raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
         if self.minibatches > self.starts:
             raise ValueError(f"{self.starts} groups can't be cut into {self.minibatches} minibatches")
+        if self.critic.warmup and self.critic.warmup >= self.steps:
+            raise ValueError(
+                f"{self.critic.warmup} of {self.steps} steps are the critic's: the policy would learn nothing"
+            )
 
 
 def optimize(
@@ -113,6 +121,7 @@ def optimize(
     *,
     world: World,
     stage: Path,
+    critic: Critic | None = None,
     reference: Callable[[Batch], Tensor] | None = None,
     resume_weights: Callable[[Path], Mapping[str, Tensor]] | None = None,
     probe: Probe | None = None,
@@ -127,6 +136,7 @@ def optimize(
         config: how long and how.
         world: the processes; each samples and judges whole groups.
         stage: folder of this stage of the run.
+        critic: predicts returns, for an advantage that needs values; it is trained with the policy.
         reference: log-probs under the frozen reference, for a KL coefficient above 0.
         resume_weights: reads the weights of a checkpoint; given to go on from the newest one.
         probe: measures the policy every `probe_every` steps.
@@ -134,7 +144,7 @@ def optimize(
     Raises:
         DivergenceError: a reward, loss or gradient that isn't finite.
         ValueError: a KL coefficient without a reference, starts that the processes can't share equally, or an
-            advantage that this task or this objective can't serve.
+            advantage that this task, this critic or this objective can't serve.
     """
     if config.kl.coefficient and reference is None:
         raise ValueError("a KL coefficient needs a reference policy; set it to 0 for none")
@@ -143,16 +153,22 @@ def optimize(
             f"{config.starts} starts can't be cut into {config.minibatches} minibatches on each of {world.size} "
             f"processes: choose a multiple of {world.size * config.minibatches}"
         )
-    check(advantage, task)
+    check(advantage, task, critic)
     check_credit(objective, advantage)
     policy.module = world.wrap(policy.module)
-    updates = Updates(policy.module, config.optimizer, world, config.steps * config.epochs * config.minibatches)
+    values: ValueLearner | None = None
+    if critic and isinstance(advantage, Teaches):
+        values = ValueLearner(critic, advantage, config.critic, config.minibatches, config.steps, world)
+    own = config.steps - (config.critic.warmup if values else 0)
+    updates = Updates(policy.module, config.optimizer, world, own * config.epochs * config.minibatches)
     found = checkpoints.latest(stage) if resume_weights else None
     done = checkpoints.resume(found, updates, resume_weights(found)) if found and resume_weights else 0
     remembers = advantage if isinstance(advantage, Remembers) else None
     if found and remembers:
         remembers.recall(checkpoints.read_memory(found))
-    learner = _Learner(policy, objective, advantage, config, updates, reference)
+    if found and values:
+        checkpoints.resume_critic(found, values.updates)
+    learner = _Learner(policy, objective, advantage, config, updates, values, reference)
     policy.refresh(full_weights(policy.module))
     policy.module.eval()  # with dropout it would be another policy than the one that samples
     with RunLog(stage, "policy optimization", config.steps, done, silent=not world.leads) as log:
@@ -168,16 +184,17 @@ def optimize(
                 log.write(step + 1, result, _shown(result))
             if (step + 1) % config.save_every == 0 or last:
                 memory = remembers.memory() if remembers else {}
-                checkpoints.save(stage, step + 1, policy, updates, memory=memory)
+                critic_updates = values.updates if values else None
+                checkpoints.save(stage, step + 1, policy, updates, memory=memory, critic=critic_updates)
 
 
 @dataclass(frozen=True)
 class _Rollout:
-    """A batch and what its updates are computed from: `[N]` each."""
+    """Episodes, and what their updates are computed from: `[N]`, rewards `[turns]`."""
 
-    batch: Batch
+    cuts: Cuts
+    rewards: Tensor
     behaviour: Tensor
-    advantages: Tensor
     reference: Tensor | None
 
 
@@ -188,6 +205,7 @@ class _Learner:
     advantage: Advantage
     config: LoopConfig
     updates: Updates
+    values: ValueLearner | None
     reference: Callable[[Batch], Tensor] | None
 
     def step(self, task: Judges, step: int) -> dict[str, float]:
@@ -200,63 +218,52 @@ class _Learner:
         rewards = task.judge(starts, batch)
         if not torch.isfinite(rewards.values).all():
             raise DivergenceError(f"the rewards of step {step + 1} are not finite: see what the reward was given")
+        rollout = self._prepare(batch, rewards.values)
+        result = self._summarise(batch, rewards)
+        values = None
+        if self.values:
+            values = self.values.values(rollout.cuts)  # of before its updates, which saw these returns
+            result |= self.values.learn(rollout.cuts, rollout.rewards, values)
+            if step < config.critic.warmup:
+                return result
         given = gather(self.advantage, self.policy, task, starts, batch, mine.start)
-        rollout = self._prepare(batch, rewards.values, given)
-        return self._summarise(batch, rewards) | self._update(rollout)
+        return result | self._update(rollout, self._advantages(rollout, replace(given, values=values)))
 
-    def _prepare(self, batch: Batch, rewards: Tensor, given: Given) -> _Rollout:
-        """Score a batch as far as needed, and compute its advantages."""
-        kl, correction = self.config.kl, self.config.correction
-        segments = batch.segments
-        behaviour = batch.behaviour
-        if correction.form != "none":
-            behaviour = self._score(self.policy.logprobs, batch)
-        reference = self._score(self.reference, batch) if kl.coefficient and self.reference else None
+    def _prepare(self, batch: Batch, rewards: Tensor) -> _Rollout:
+        """Score a batch as far as needed, and take the KL penalty off its rewards."""
+        kl, behaviour = self.config.kl, batch.behaviour
+        cuts = Cuts(batch, self.policy.sizes(batch.episodes), self.config.micro_tokens, self.updates.world)
+        if self.config.correction.form != "none":
+            behaviour = cuts.score(self.policy.logprobs)
+        reference = cuts.score(self.reference) if kl.coefficient and self.reference else None
         if reference is not None and kl.form == "reward":
-            rewards = rewards - kl.coefficient * segments.sum(behaviour - reference, "turn")
-        advantages = self.advantage(rewards, segments, given, self.updates.world.all_sum)
-        corrected = correction(advantages, behaviour, batch.behaviour, segments)
-        return _Rollout(batch, behaviour, corrected, reference)
+            rewards = rewards - kl.coefficient * batch.segments.sum(behaviour - reference, "turn")
+        return _Rollout(cuts, rewards, behaviour, reference)
 
-    def _score(self, score: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
-        """Score a batch part by part, without gradient: `[N]`."""
-        logprobs = torch.empty_like(batch.behaviour)
-        sizes = self.policy.sizes(batch.episodes)
-        with torch.no_grad():
-            for part in split_by_size(sizes, self.config.micro_tokens):
-                some = pack([batch.episodes[i] for i in part], device=batch.actions.device)
-                logprobs[batch.token_index(part)] = score(some).to(logprobs.dtype)
-        return logprobs
+    def _advantages(self, rollout: _Rollout, given: Given) -> Tensor:
+        batch, world = rollout.cuts.batch, self.updates.world
+        advantages = self.advantage(rollout.rewards, batch.segments, given, world.all_sum)
+        return self.config.correction(advantages, rollout.behaviour, batch.behaviour, batch.segments)
 
-    def _update(self, rollout: _Rollout) -> dict[str, float]:
-        config, batch = self.config, rollout.batch
-        sizes = self.policy.sizes(batch.episodes)
-        group = batch.segments.group.tolist()
+    def _update(self, rollout: _Rollout, advantages: Tensor) -> dict[str, float]:
+        minibatches = rollout.cuts.minibatches(self.config.minibatches) * self.config.epochs
         sums: dict[str, float] = {}
-        for _ in range(config.epochs):
-            for number in range(config.minibatches):
-                chosen = [i for i in range(len(sizes)) if group[i] % config.minibatches == number]
-                for name, value in self._optimizer_step(rollout, chosen, sizes).items():
-                    sums[name] = sums.get(name, 0.0) + value
-        return {name: value / (config.epochs * config.minibatches) for name, value in sums.items()}
+        for members in minibatches:
+            for name, value in self._optimizer_step(rollout, advantages, members).items():
+                sums[name] = sums.get(name, 0.0) + value
+        return {name: value / len(minibatches) for name, value in sums.items()}
 
-    def _optimizer_step(self, rollout: _Rollout, chosen: list[int], sizes: list[int]) -> dict[str, float]:
-        world, budget, batch = self.updates.world, self.config.micro_tokens, rollout.batch
-        counts = torch.tensor([len(chosen), sum(batch.episodes[i].actions for i in chosen)], device=world.device)
-        totals = Totals(*world.all_sum(counts).tolist())
-        chosen_sizes = [sizes[i] for i in chosen]
-        number = world.most(len(split_by_size(chosen_sizes, budget)))
+    def _optimizer_step(self, rollout: _Rollout, advantages: Tensor, members: list[int]) -> dict[str, float]:
+        world, cuts = self.updates.world, rollout.cuts
+        actions = sum(cuts.batch.episodes[i].actions for i in members)
+        totals = Totals(*world.all_sum(torch.tensor([len(members), actions], device=world.device)).tolist())
         told: list[Diagnostics] = []
         penalties: list[Tensor] = []
 
         def loss(part: list[int]) -> Tensor:
-            members = [chosen[i] for i in part]
-            index = batch.token_index(members)
-            some = pack([batch.episodes[i] for i in members], device=world.device)
+            index, some = cuts.index(part, "token"), cuts.take(part)
             logprobs = self.policy.logprobs(some)
-            computed = self.objective(
-                logprobs, rollout.behaviour[index], rollout.advantages[index], some.segments, totals
-            )
+            computed = self.objective(logprobs, rollout.behaviour[index], advantages[index], some.segments, totals)
             told.append(computed.diagnostics)
             value = computed.value
             if self.config.entropy:
@@ -268,7 +275,7 @@ class _Learner:
                 value = value + self.config.kl.coefficient * penalty
             return value
 
-        result = self.updates.step([partial(loss, part) for part in split_by_size(chosen_sizes, budget, number)])
+        result = self.updates.step([partial(loss, part) for part in cuts.parts(members)])
         result |= Diagnostics(world.all_sum(torch.stack([one.sums for one in told]).sum(0))).as_dict()
         if penalties:
             result["kl_reference"] = float(world.all_sum(torch.stack(penalties).sum()))

@@ -1,0 +1,177 @@
+"""A critic: predicts returns, so that an advantage can say how much better than expected a choice was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal, Protocol, get_args
+
+import torch
+from torch import Tensor, nn
+
+from seqpo.advantages import Teaches, cross_entropy_value_loss, squared_value_loss
+from seqpo.episodes import Batch
+from seqpo.segments import Level
+from seqpo.training.cuts import Cuts
+from seqpo.training.updates import OptimizerConfig, Updates
+from seqpo.training.world import World
+
+ValueLoss = Literal["squared", "clipped", "cross-entropy"]
+
+
+class Critic(Protocol):
+    """Predicts what is still to come."""
+
+    module: nn.Module
+
+    @property
+    def level(self) -> Level:
+        """What it values: each action token, each turn, or the start of each episode ("sequence").
+
+        A value may depend on all that lies before its unit, and on nothing of the unit itself.
+        """
+        ...
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Return `[units]` values, or their logits where it learns by cross-entropy; differentiable."""
+        ...
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """How a critic learns; its minibatches and micro-batches are those of the policy.
+
+    Attributes:
+        loss: "squared" (1610.00388, Eq. 11); "clipped", squared with PPO's clip; or "cross-entropy" on a logit, for
+            returns between 0 and 1 (2604.08865, Eq. 2).
+        clip: how far the clipped loss lets a value move from that of before the updates of a rollout.
+        epochs: times that a rollout is gone through.
+        warmup: rollouts from which only the critic learns, before the policy begins.
+        optimizer: learning rate and the like.
+    """
+
+    loss: ValueLoss = "squared"
+    clip: float = 0.2
+    epochs: int = 1
+    warmup: int = 0
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=5e-4, warmup=0, decay="constant"))
+
+    def __post_init__(self) -> None:
+        if self.loss not in get_args(ValueLoss):
+            raise ValueError(f"unknown value loss {self.loss!r}: choose one of {', '.join(get_args(ValueLoss))}")
+        if self.clip <= 0 or self.epochs < 1 or self.warmup < 0:
+            raise ValueError("a critic's clip must be positive, its epochs 1 or more, and its warmup not negative")
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Return the values that a critic's outputs stand for."""
+        return outputs.sigmoid() if self.loss == "cross-entropy" else outputs
+
+    def losses(self, outputs: Tensor, targets: Tensor, before: Tensor) -> Tensor:
+        """Return the loss of each output `[units]`, given its target and its value from before the updates."""
+        match self.loss:
+            case "squared":
+                return squared_value_loss(outputs, targets)
+            case "clipped":
+                return squared_value_loss(outputs, targets, before, self.clip)
+            case "cross-entropy":
+                return cross_entropy_value_loss(outputs, targets)
+
+
+class ValueLearner:
+    """Trains a critic beside a policy.
+
+    Args:
+        critic: its module is wrapped for the world here.
+        teacher: the advantage, which says what the critic should learn.
+        config: how it learns.
+        minibatches: optimizer steps into which a rollout is cut.
+        steps: rollouts of the whole run.
+        world: the processes.
+    """
+
+    def __init__(
+        self, critic: Critic, teacher: Teaches, config: CriticConfig, minibatches: int, steps: int, world: World
+    ) -> None:
+        critic.module = world.wrap(critic.module)
+        critic.module.eval()  # with dropout its values would differ from the outputs that are trained
+        self.critic = critic
+        self.teacher = teacher
+        self.config = config
+        self.minibatches = minibatches
+        self.updates = Updates(critic.module, config.optimizer, world, steps * config.epochs * minibatches)
+
+    def values(self, cuts: Cuts) -> Tensor:
+        """Return the critic's values of a rollout: `[units]`, without gradient."""
+        return self.config.values(cuts.score(self._predict, self.critic.level))
+
+    def learn(self, cuts: Cuts, rewards: Tensor, values: Tensor) -> dict[str, float]:
+        """Take the updates that a rollout is good for.
+
+        Args:
+            cuts: the rollout.
+            rewards: `[turns]`, the same that the advantage is given.
+            values: `[units]` the critic's from before these updates.
+
+        Returns:
+            The loss, averaged over the updates; the mean of the values; and the share of the variance of the targets
+            that the values explain, 0 where the targets don't vary.
+
+        Raises:
+            DivergenceError: a loss or gradient that isn't finite.
+            ValueError: targets that can't be learnt by cross-entropy.
+        """
+        targets = self.teacher.targets(rewards, cuts.batch.segments, values)
+        known = ~targets.isnan()
+        if self.config.loss == "cross-entropy":
+            _check_chances(targets[known])
+        minibatches = cuts.minibatches(self.minibatches) * self.config.epochs
+        losses = [self._optimizer_step(cuts, members, targets, values) for members in minibatches]
+        mean, explained = self._explained(targets[known].double(), values[known].double())
+        return {"critic/loss": sum(losses) / len(losses), "critic/value": mean, "critic/explained": explained}
+
+    def _optimizer_step(self, cuts: Cuts, members: Sequence[int], targets: Tensor, values: Tensor) -> float:
+        level = self.critic.level
+        known = (~targets[cuts.index(members, level)].isnan()).sum()
+        total = int(self.updates.world.all_sum(known))
+
+        def loss(part: list[int]) -> Tensor:
+            index = cuts.index(part, level)
+            kept = ~targets[index].isnan()
+            outputs = self._predict(cuts.take(part))[kept]
+            return self.config.losses(outputs, targets[index][kept], values[index][kept]).sum() / max(total, 1)
+
+        return self.updates.step([partial(loss, part) for part in cuts.parts(members)])["loss"]
+
+    def _predict(self, batch: Batch) -> Tensor:
+        outputs, units = self.critic.predict(batch), batch.segments.units(self.critic.level)
+        if outputs.shape != (units,):
+            raise ValueError(
+                f"the critic's predictions have shape {tuple(outputs.shape)}, but there are {units} units of its level "
+                f"{self.critic.level!r}"
+            )
+        return outputs
+
+    def _explained(self, targets: Tensor, values: Tensor) -> tuple[float, float]:
+        """Mean of the values, and 1 − Var(targets − values) / Var(targets), over all processes."""
+        error = targets - values
+        count = targets.new_tensor(targets.numel())
+        sums = [count, values.sum(), targets.sum(), targets.square().sum(), error.sum(), error.square().sum()]
+        units, value, target, targets_squared, missed, missed_squared = self.updates.world.all_sum(
+            torch.stack(sums)
+        ).tolist()
+        if not units:
+            return 0.0, 0.0
+        variance = targets_squared / units - (target / units) ** 2
+        left = missed_squared / units - (missed / units) ** 2
+        varies = variance > 1e-12 * max(1.0, targets_squared / units)  # less is a rounding error
+        return value / units, 1 - left / variance if varies else 0.0
+
+
+def _check_chances(targets: Tensor) -> None:
+    wrong = targets[(targets < 0) | (targets > 1)]
+    if wrong.numel():
+        raise ValueError(
+            f"a critic that learns by cross-entropy predicts numbers between 0 and 1, and should have said "
+            f"{wrong[0].item():.3g}: scale the rewards, keep the KL penalty out of them, or use the squared loss"
+        )
