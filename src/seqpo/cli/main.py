@@ -21,7 +21,7 @@ A = TypeVar("A")
 
 @dataclass(frozen=True)
 class Stage:
-    """Arguments of `sft` and `train`; all that follows are overrides of the recipe, such as `--seed 1`.
+    """Arguments of `sft`, `train` and `nmt`; all that follows are overrides of the recipe, such as `--seed 1`.
 
     Attributes:
         recipe: a TOML file, or the name of a recipe that comes with seqpo.
@@ -123,6 +123,14 @@ def train(arguments: Sequence[str]) -> None:
     print(stages.train(recipe, resume=stage.resume))
 
 
+def nmt(arguments: Sequence[str]) -> None:
+    """Train a recurrent translator, the environment of a READ/WRITE agent, on whole sentences."""
+    stage, recipe = _recipe_of("nmt", arguments)
+    from seqpo.cli import pretraining
+
+    print(pretraining.nmt(recipe, resume=stage.resume))
+
+
 def evaluate(arguments: Sequence[str]) -> None:
     """Measure a run against wait-k and offline with the same weights."""
     given, rest = _parse(Evaluate, "evaluate", arguments)
@@ -174,7 +182,7 @@ def demo(arguments: Sequence[str]) -> None:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    command.__name__: command for command in (demo, sft, train, evaluate, translate, plot, bench)
+    command.__name__: command for command in (demo, sft, train, nmt, evaluate, translate, plot, bench)
 }
 
 
@@ -195,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         COMMANDS[arguments[0]](arguments[1:])
     except KeyboardInterrupt:
-        print("\ninterrupted; sft, train and demo go on with --resume", file=sys.stderr)
+        print("\ninterrupted; sft, train, nmt and demo go on with --resume", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
         if os.environ.get("SEQPO_DEBUG"):

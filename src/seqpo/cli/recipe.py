@@ -12,6 +12,7 @@ import tomli_w
 import tyro
 
 from seqpo.policies.fresh import ModelConfig
+from seqpo.policies.recurrent.translator import TranslatorConfig
 from seqpo.records import RecordError, decode
 from seqpo.tasks.translation import rewards
 from seqpo.tasks.translation.schedules import ScheduleMixture
@@ -127,6 +128,29 @@ class RewardConfig:
 
 
 @dataclass(frozen=True)
+class NmtConfig:
+    """Pre-training of the recurrent translator (Gu et al. 2016).
+
+    Attributes:
+        model: its shape.
+        prefixes: share of the training pairs that are cut to the beginnings of both sides; the paper has none.
+        max_pieces: pairs with a longer side, in tokens, are left out; also the limit of a translation.
+        train: how long and how it is trained.
+    """
+
+    model: TranslatorConfig = field(default_factory=TranslatorConfig)
+    prefixes: float = 0.0
+    max_pieces: int = 50
+    train: ImitationConfig = field(default_factory=ImitationConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.prefixes <= 1:
+            raise ValueError(f"prefixes must be in [0, 1], got {self.prefixes}")
+        if self.max_pieces < 1:
+            raise ValueError(f"max_pieces must be positive, got {self.max_pieces}")
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """What a report holds.
 
@@ -183,6 +207,7 @@ class Recipe:
         episode: how a sentence becomes an episode.
         schedule: supervised schedules of the warm-up.
         sft: the warm-up.
+        nmt: pre-training of the recurrent translator.
         objective: the loss of policy optimization.
         advantage: how rewards are compared.
         reward: what translations are judged by.
@@ -201,6 +226,7 @@ class Recipe:
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
     schedule: ScheduleMixture = field(default_factory=ScheduleMixture)
     sft: ImitationConfig = field(default_factory=ImitationConfig)
+    nmt: NmtConfig = field(default_factory=NmtConfig)
     objective: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("grpo"))
     advantage: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("dr-grpo"))
     reward: RewardConfig = field(default_factory=RewardConfig)

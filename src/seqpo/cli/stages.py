@@ -25,17 +25,17 @@ from seqpo.training.world import World, join_world
 
 def sft(recipe: Recipe, *, resume: bool = False) -> Path:
     """Train tokenizer and model on demonstrations; return the stage's folder."""
-    with _world(recipe) as world:
-        stage = _stage(recipe, "sft", resume, world)
+    with join(recipe) as world:
+        stage = stage_folder(recipe, "sft", resume, world)
         train = _aligned(recipe, build.corpus(recipe, "train"))
-        _say(world, f"{len(train.pairs)} sentence pairs from {train.name}", train.skipped)
+        say(world, f"{len(train.pairs)} sentence pairs from {train.name}", train.skipped)
         start = build.load_tokenizer(found) if resume and (found := checkpoints.latest(stage)) else None
         model, tokenizer = build.beginning(recipe, train)
         tokenizer = start or tokenizer
         policy = build.policy(recipe, model, tokenizer, world)
         chunks = recipe.episode.warmup_chunks or (recipe.episode.chunk,)
         task = build.task(recipe, train, build.framing(recipe, tokenizer), chunks)
-        _say(world, f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
+        say(world, f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
         probe = None
         if recipe.sft.probe_every and world.leads:
             dev = build.corpus(recipe, "dev")
@@ -58,16 +58,16 @@ def sft(recipe: Recipe, *, resume: bool = False) -> Path:
 def train(recipe: Recipe, *, resume: bool = False) -> Path:
     """Improve the warm-up policy by SeqPO-SiMT; return the stage's folder."""
     objective, advantage = build.objective(recipe.objective), build.advantage(recipe.advantage)
-    with _world(recipe) as world:
+    with join(recipe) as world:
         data = build.corpus(recipe, "train")
-        _say(world, f"{len(data.pairs)} sentences from {data.name}", data.skipped)
+        say(world, f"{len(data.pairs)} sentences from {data.name}", data.skipped)
         warm = _warm(recipe)
         model, tokenizer = load_model(warm), build.load_tokenizer(warm)
         policy = build.policy(recipe, model, tokenizer, world)
         task = build.task(recipe, data, build.framing(recipe, tokenizer), (recipe.episode.chunk,))
         check(advantage, task)
         check_credit(objective, advantage)
-        stage = _stage(recipe, recipe.stage, resume, world)
+        stage = stage_folder(recipe, recipe.stage, resume, world)
         probe = None
         if recipe.train.probe_every and world.leads:
             dev = build.corpus(recipe, "dev")
@@ -96,14 +96,14 @@ def _warm(recipe: Recipe) -> str | Path:
     return build.stage_checkpoint(recipe, "sft")
 
 
-def _world(recipe: Recipe) -> AbstractContextManager[World]:
+def join(recipe: Recipe) -> AbstractContextManager[World]:
     disable_progress_bar()
     if recipe.runtime.threads:
         torch.set_num_threads(recipe.runtime.threads)
     return join_world(recipe.runtime.device, recipe.runtime.parallel)
 
 
-def _stage(recipe: Recipe, name: str, resume: bool, world: World) -> Path:
+def stage_folder(recipe: Recipe, name: str, resume: bool, world: World) -> Path:
     """Prepare the folder of a stage, and save the resolved recipe in it."""
     stage = Path(recipe.out) / name
     if not resume and (stage.exists() and any(stage.iterdir())):
@@ -123,6 +123,6 @@ def _aligned(recipe: Recipe, corpus: Corpus) -> Corpus:
     return replace(corpus, pairs=align(corpus.pairs, *units))
 
 
-def _say(world: World, text: str, skipped: int = 0) -> None:
+def say(world: World, text: str, skipped: int = 0) -> None:
     if world.leads:
         print(text + (f" ({skipped} bad records skipped)" if skipped else ""), file=sys.stderr)

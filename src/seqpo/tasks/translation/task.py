@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import accumulate
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from seqpo.episodes import Batch, Episode, Observation, Rewards
 from seqpo.tasks.translation.corpora import Pair
+from seqpo.tasks.translation.epochs import sentences_of
 from seqpo.tasks.translation.framing import Framing
 from seqpo.tasks.translation.latency import LATENCY
 from seqpo.tasks.translation.quality import QualityMetric
@@ -63,14 +63,14 @@ class TranslationTask:
 
     def starts(self, count: int, *, step: int) -> list[TranslationStart]:
         """Return the sentences of a training step: each epoch is a permutation, cut into steps."""
-        chosen = [(number, self.pairs[number]) for number in self._numbers_of(count, step)]
+        chosen = [(number, self.pairs[number]) for number in sentences_of(step, count, len(self.pairs), self.seed)]
         return [TranslationStart(self.script(pair, self.chunks[0]), pair, number) for number, pair in chosen]
 
     def demonstrations(self, count: int, *, step: int) -> list[Episode]:
         """Return episodes to imitate: sentences with a drawn chunk size and a drawn schedule."""
         rng = random.Random(f"{self.seed} demonstrations {step}")
         episodes = []
-        for number in self._numbers_of(count, step):
+        for number in sentences_of(step, count, len(self.pairs), self.seed):
             pair = self.pairs[number]
             script = self.script(pair, rng.choice(self.chunks))
             target = split(pair.target, self.framing.target_unit)
@@ -130,14 +130,6 @@ class TranslationTask:
     def _delay(self, trace: Trace, pair: Pair) -> float:
         return LATENCY[self.latency](trace, len(split(pair.target, self.framing.target_unit)))
 
-    def _numbers_of(self, count: int, step: int) -> list[int]:
-        """The sentences at places step·count … of the endless sequence of shuffled epochs."""
-        chosen = []
-        for place in range(step * count, (step + 1) * count):
-            epoch, index = divmod(place, len(self.pairs))
-            chosen.append(_permutation(self.seed, epoch, len(self.pairs))[index])
-        return chosen
-
 
 @dataclass(frozen=True)
 class TranslationStart:
@@ -174,10 +166,3 @@ def _waits(trace: Trace) -> int:
     """Turns in which more was awaited: what is written once the source is over belongs to the last chunk's turn."""
     *earlier, last, end = (not piece.strip() for _, piece in trace.turns)
     return sum(earlier) + (last and end)
-
-
-@lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, size: int) -> list[int]:
-    order = list(range(size))
-    random.Random(f"{seed} epoch {epoch}").shuffle(order)
-    return order
