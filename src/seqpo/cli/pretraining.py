@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from seqpo.cli import build
 from seqpo.cli.recipe import Recipe
-from seqpo.cli.stages import say, stage_folder, join
+from seqpo.cli.stages import join, say, stage_folder
 from seqpo.policies.recurrent.files import load_translator
 from seqpo.policies.recurrent.policy import TranslatorPolicy, greedy
 from seqpo.policies.recurrent.translator import RecurrentTranslator

@@ -97,6 +97,7 @@ def _warm(recipe: Recipe) -> str | Path:
 
 
 def join(recipe: Recipe) -> AbstractContextManager[World]:
+    """Join the processes of the run, on the recipe's device and threads."""
     disable_progress_bar()
     if recipe.runtime.threads:
         torch.set_num_threads(recipe.runtime.threads)
@@ -124,5 +125,6 @@ def _aligned(recipe: Recipe, corpus: Corpus) -> Corpus:
 
 
 def say(world: World, text: str, skipped: int = 0) -> None:
+    """Tell the user something, once."""
     if world.leads:
         print(text + (f" ({skipped} bad records skipped)" if skipped else ""), file=sys.stderr)
