@@ -100,7 +100,7 @@ def quality_latency(
     systems = [system for report in reports for system in report.systems]
     if not systems:
         raise ValueError("no system to draw: give at least one report with a system")
-    with _figure(path, (7.2, 4.6)) as figure:
+    with drawing(path, (7.2, 4.6)) as figure:
         axes = figure.add_subplot()
         families = _families(systems)
         for family in families:
@@ -142,14 +142,14 @@ def learning_curves(metrics: Sequence[Mapping[str, object]], path: str | Path) -
         raise ValueError("nothing to draw: no row has a number under a key dev/… or rollout/…")
     columns = 2 if len(panels) in (2, 4) else min(len(panels), 3)
     lines = -(-len(panels) // columns)
-    with _figure(path, (4.4 * columns, 2.9 * lines)) as figure:
+    with drawing(path, (4.4 * columns, 2.9 * lines)) as figure:
         for place, (title, key) in enumerate(panels.items(), start=1):
             _draw_panel(figure.add_subplot(lines, columns, place), title, key, metrics)
     return figure
 
 
 @contextmanager
-def _figure(path: str | Path, size: tuple[float, float]) -> "Iterator[Figure]":
+def drawing(path: str | Path, size: tuple[float, float]) -> "Iterator[Figure]":
     """A figure outside pyplot's registry, so nothing stays open, written as PNG when the block ends."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
