@@ -407,7 +407,7 @@ def test_resuming_before_the_first_checkpoint_begins_afresh_after_ctrl_c(longer:
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert "interrupted; sft, train and demo go on with --resume" in errors
+    assert "interrupted; sft, train, nmt and demo go on with --resume" in errors
     seqpo("sft", recipe, "--resume")
     assert rows(tmp_path / "run" / "sft") == rows(longer / "run" / "sft")
 
