@@ -5,7 +5,8 @@
 Three measurements, each with outputs shown to be equal before anything is timed:
 
 - loss and backward of a million action tokens in 20,000 episodes, given their log-probs: seqpo's `flat`, the same
-  formula on padded tensors (`padded`), and TRL's `GRPOTrainer._compute_loss` (`trl`) with its log-probs put in;
+  formula on padded tensors (`padded`), and TRL's `GRPOTrainer._compute_loss` (`trl`) with its log-probs put in. Lengths
+  are `even`ly spread, which pads by 1.8, or have a long `tail`, which pads by 8; and the peak memory of each;
 - the share of that in an update of the model of `seqpo bench update`;
 - from hidden states to the loss with a vocabulary of 151,936: `chunked`, `plain` (all logits at once) and Liger's
   fused loss (`liger`), with time and peak memory, each in a process of its own.
@@ -15,24 +16,26 @@ TRL and Liger take part where they are installed (`make .venv-trl`); the result 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import tyro
 from torch import Tensor
 
 from seqpo import objectives
-from seqpo.bench.memory import peak_resident
+from seqpo.bench.memory import peak_resident, reset_peak
 from seqpo.bench.timing import Result, assert_close, in_turns, machine, medians, ratio, threads
 from seqpo.bench.update import new_policy, random_episodes
 from seqpo.bench.workload import Workload
@@ -40,6 +43,7 @@ from seqpo.episodes import pack
 from seqpo.objectives import Padded
 from seqpo.policies.logprobs import chosen_logprobs
 
+Lengths = Literal["even", "tail"]
 TOLERANCE = 1e-4
 COMPARED = ("grpo", "gspo", "sapo", "cispo", "sspo")
 
@@ -50,7 +54,7 @@ class Settings:
 
     Attributes:
         episodes: number of episodes of the loss.
-        longest: most action tokens of an episode; the fewest are a ninth of that, and all between equally likely.
+        lengths: of the episodes: "even" from 10 to 90, or "tail": exponential, from 1 to 400; 50 on average.
         rows: sequences of the log-prob measurement.
         columns: tokens of each.
         vocabulary: of the log-prob measurement.
@@ -61,7 +65,7 @@ class Settings:
     """
 
     episodes: int = 20_000
-    longest: int = 90
+    lengths: tuple[Lengths, ...] = ("even", "tail")
     rows: int = 16
     columns: int = 256
     vocabulary: int = 151_936
@@ -69,6 +73,26 @@ class Settings:
     rounds: int = 7
     threads: int = 2
     json: Path | None = None
+
+
+@dataclass
+class Found:
+    """What was measured: ratios to seqpo's way, errors, and seconds or bytes."""
+
+    ratios: dict[str, float] = field(default_factory=dict)
+    equal: dict[str, bool | float] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def add(self, other: Found) -> None:
+        self.ratios |= other.ratios
+        self.equal |= other.equal
+        self.figures |= other.figures
+
+
+def alone(run: Callable[..., Any], *arguments: object) -> Any:
+    """Run a function in a fresh process, whose peak of memory nothing else has raised."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(run, *arguments).result()
 
 
 @dataclass(frozen=True)
@@ -82,14 +106,19 @@ class Tensors:
     layout: Padded = field(repr=False)
 
     @staticmethod
-    def draw(settings: Settings) -> Tensors:
+    def draw(episodes: int, kind: Lengths) -> Tensors:
         generator = torch.Generator().manual_seed(0)
-        size = (settings.episodes, settings.longest)
-        lengths = torch.randint(settings.longest // 9, settings.longest + 1, (settings.episodes,), generator=generator)
-        mask = torch.arange(settings.longest) < lengths[:, None]
+        if kind == "even":
+            longest, lengths = 90, torch.randint(10, 91, (episodes,), generator=generator)
+        else:
+            longest = 400
+            drawn = torch.empty(episodes).exponential_(1 / 49.5, generator=generator)
+            lengths = drawn.long().add(1).clamp(max=longest)
+        size = (episodes, longest)
+        mask = torch.arange(longest) < lengths[:, None]
         old = -torch.rand(size, generator=generator) * 3
         new = old + 0.1 * torch.randn(size, generator=generator)
-        advantages = torch.randn(settings.episodes, generator=generator)
+        advantages = torch.randn(episodes, generator=generator)
         return Tensors(new.requires_grad_(), old, advantages, mask.long(), Padded.of(mask))
 
 
@@ -193,20 +222,39 @@ def contestants(name: str, data: Tensors) -> dict[str, Callable[[], Tensor]]:
     return ways
 
 
-def compare_losses(settings: Settings) -> tuple[dict[str, float], dict[str, bool | float], dict[str, float]]:
-    """Check, then time each objective: ratios, errors, seconds."""
-    data = Tensors.draw(settings)
-    ratios, equal, seconds = {}, {}, {}
+def compare_losses(settings: Settings, kind: Lengths) -> Found:
+    """Check, then time each objective, and measure the memory of GRPO's."""
+    data = Tensors.draw(settings.episodes, kind)
+    found = Found()
     for name in COMPARED:
         ways = contestants(name, data)
         expected = ways["flat"]()
         for other in set(ways) - {"flat"}:
             got = data.layout.flat(ways[other]())
-            equal[f"{name}, {other} error"] = assert_close(f"{name} of {other}", expected, got, TOLERANCE)
+            found.equal[f"{kind}, {name}, {other} error"] = assert_close(f"{name}, {other}", expected, got, TOLERANCE)
         times = in_turns(ways, settings.rounds)
-        ratios |= {f"{name}, {other}": ratio(times, other, "flat") for other in ways if other != "flat"}
-        seconds |= {f"{name}, {way}": value for way, value in medians(times).items()}
-    return ratios, equal, seconds
+        found.ratios |= {f"{kind}, {name}, {other}": ratio(times, other, "flat") for other in ways if other != "flat"}
+        found.figures |= {f"{kind}, {name}, {way} seconds": value for way, value in medians(times).items()}
+    peaks = {way: alone(_loss_peak, way, settings, kind) for way in contestants("grpo", data)}
+    found.ratios |= {
+        f"{kind}, grpo, {way} memory": peak / peaks["flat"] for way, peak in peaks.items() if way != "flat"
+    }
+    found.figures |= {f"{kind}, grpo, {way} bytes": float(peak) for way, peak in peaks.items()}
+    return found
+
+
+def _loss_peak(way: str, settings: Settings, kind: Lengths) -> int:
+    """Return the bytes that a way takes at most, above those of its inputs."""
+    torch.set_num_threads(settings.threads)
+    {"flat": flat, "padded": padded, "trl": trl}[way]("grpo", Tensors.draw(8, kind))()  # loads what a first call loads
+    data = Tensors.draw(settings.episodes, kind)
+    run = {"flat": flat, "padded": padded, "trl": trl}[way]("grpo", data)
+    del data  # the padded tensors are no inputs of `flat`
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed must not hide what is taken
+    base = reset_peak()
+    run()
+    return max(peak_resident() - base, 1)
 
 
 def share_of_update(settings: Settings) -> float:
@@ -236,12 +284,6 @@ class Taken:
     projected: Tensor
 
 
-def from_hidden(way: str, settings: Settings) -> Taken:
-    """Run one way in a fresh process, whose peak nothing else has raised."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_from_hidden, way, settings).result()
-
-
 def _from_hidden(way: str, settings: Settings) -> Taken:
     torch.set_num_threads(settings.threads)
     generator = torch.Generator().manual_seed(0)
@@ -253,7 +295,7 @@ def _from_hidden(way: str, settings: Settings) -> Taken:
     mask = torch.ones(settings.rows, settings.columns)
     layout = Padded.of(mask)
     run = {"chunked": _ours, "plain": _ours, "liger": _liger}[way]
-    base, began = peak_resident(), time.perf_counter()
+    base, began = reset_peak(), time.perf_counter()
     run(way, hidden, weight, tokens, advantages, layout).backward()
     seconds, peak = time.perf_counter() - began, peak_resident() - base
     assert hidden.grad is not None
@@ -278,34 +320,34 @@ def _liger(way: str, hidden: Tensor, weight: Tensor, tokens: Tensor, advantages:
     return value
 
 
-def compare_log_probs(settings: Settings) -> tuple[dict[str, float], dict[str, bool | float], dict[str, float]]:
-    """Measure each way, and check that the gradients are equal: ratios, errors, seconds and bytes."""
+def compare_log_probs(settings: Settings) -> Found:
+    """Measure each way from hidden states to the gradient, and check that the gradients are equal."""
     ways = ["chunked", "plain", *(["liger"] if find_spec("liger_kernel") else [])]
-    taken = {way: from_hidden(way, settings) for way in ways}
-    ours = taken["chunked"]
-    ratios: dict[str, float] = {}
-    equal: dict[str, bool | float] = {}
+    taken: dict[str, Taken] = {way: alone(_from_hidden, way, settings) for way in ways}
+    ours, found = taken["chunked"], Found()
     for way in ways[1:]:
         one = taken[way]
-        ratios[f"152k, {way} time"] = one.seconds / ours.seconds
-        ratios[f"152k, {way} memory"] = one.peak / ours.peak
-        error = assert_close(f"{way}, hidden", one.hidden, ours.hidden, TOLERANCE)
-        equal[f"152k, {way} error"] = max(
-            error, assert_close(f"{way}, weight", one.projected, ours.projected, TOLERANCE)
+        found.ratios |= {f"152k, {way} time": one.seconds / ours.seconds, f"152k, {way} memory": one.peak / ours.peak}
+        found.equal[f"152k, {way} error"] = max(
+            assert_close(f"{way}, hidden", one.hidden, ours.hidden, TOLERANCE),
+            assert_close(f"{way}, weight", one.projected, ours.projected, TOLERANCE),
         )
-    figures = {f"152k, {way} seconds": one.seconds for way, one in taken.items()}
-    return ratios, equal, figures | {f"152k, {way} bytes": float(one.peak) for way, one in taken.items()}
+    found.figures |= {f"152k, {way} seconds": one.seconds for way, one in taken.items()}
+    found.figures |= {f"152k, {way} bytes": float(one.peak) for way, one in taken.items()}
+    return found
 
 
 def run(settings: Settings) -> Result:
     """Measure everything."""
+    found = Found()
     with threads(settings.threads):
-        ratios, equal, figures = compare_losses(settings)
-        share = share_of_update(settings)
-    more, errors, sizes = compare_log_probs(settings)
+        for kind in settings.lengths:
+            found.add(compare_losses(settings, kind))
+        found.ratios["share of an update, in percent"] = 100 * share_of_update(settings)
+    found.add(compare_log_probs(settings))
     setup: dict[str, Any] = asdict(settings) | {"json": None, **machine()}
     setup["contestants absent"] = [name for name in ("trl", "liger_kernel") if not find_spec(name)]
-    return Result("objectives", ratios | more | {"share of an update": share}, equal | errors, figures | sizes, setup)
+    return Result("objectives", found.ratios, found.equal, found.figures, setup)
 
 
 if __name__ == "__main__":
