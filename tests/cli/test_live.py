@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqpo.cli import main
-from seqpo.cli.live import Interpreter, arriving
+from seqpo.cli.causal_lm import Interpreter
+from seqpo.cli.live import arriving
 from seqpo.cli.probing import make_engine, own, translate_all
 from seqpo.tasks.translation.scripts import LAYOUTS, Layout, SourceScript
 from seqpo.tasks.translation.traces import Trace

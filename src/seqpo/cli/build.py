@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,8 +19,9 @@ from seqpo.objectives import PolicyLoss
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.policies.fresh import load_model, new_model
 from seqpo.tasks.translation import grammar, quality, rewards
-from seqpo.tasks.translation.corpora import Corpus, from_datasets, read_pairs
+from seqpo.tasks.translation.corpora import Corpus, Pair, from_datasets, read_pairs
 from seqpo.tasks.translation.framing import Framing, chat_framing, plain_framing
+from seqpo.tasks.translation.read_write import ReadWriteTask
 from seqpo.tasks.translation.task import TranslationTask
 from seqpo.tasks.translation.units import Unit
 from seqpo.tasks.translation.vocabulary import train_tokenizer
@@ -122,9 +123,14 @@ def stage_checkpoint(recipe: Recipe, stage: str) -> Path:
     """
     found = checkpoints.latest(Path(recipe.out) / stage)
     if found is None:
-        command = {"sft": "sft", "seqpo": "train"}.get(stage, stage)
+        command = stage if stage in ("sft", "nmt") else "train"
         raise RecipeError(f"{recipe.out}/{stage}: no checkpoint there; run `seqpo {command}` first")
     return found
+
+
+def device(recipe: Recipe) -> torch.device:
+    """Choose where a single process evaluates."""
+    return torch.device("cuda" if recipe.runtime.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def place(model: PreTrainedModel, device: torch.device) -> PreTrainedModel:
@@ -156,11 +162,23 @@ def task(recipe: Recipe, source: Corpus, frame: Framing, chunks: tuple[int, ...]
         chunks,
         recipe.episode.layout,
         recipe.schedule,
-        quality.get(recipe.reward.quality, language=recipe.data.target_language),
-        recipe.reward.latency,
-        rewards.get(recipe.reward.fuse.name, **recipe.reward.fuse.options),
-        recipe.seed,
+        **_judging(recipe),
     )
+
+
+def read_write_task(recipe: Recipe, pairs: Sequence[Pair], frame: Framing) -> ReadWriteTask:
+    """Make the task of a READ/WRITE agent."""
+    return ReadWriteTask(pairs, frame, **_judging(recipe))
+
+
+def _judging(recipe: Recipe) -> dict[str, Any]:
+    """What all translation tasks are told in the same way."""
+    return {
+        "quality": quality.get(recipe.reward.quality, language=recipe.data.target_language),
+        "latency": recipe.reward.latency,
+        "reward": rewards.get(recipe.reward.fuse.name, **recipe.reward.fuse.options),
+        "seed": recipe.seed,
+    }
 
 
 def objective(choice: ChoiceConfig) -> PolicyLoss:

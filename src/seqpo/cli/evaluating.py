@@ -1,67 +1,26 @@
-"""`seqpo evaluate` and `seqpo plot`: what a run is worth, against fixed schedules with the same weights."""
+"""`seqpo evaluate` and `seqpo plot`: what a run is worth, against simpler ways with the same weights."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import Progress
-from transformers import PreTrainedModel
 
 from seqpo.cli import build
-from seqpo.cli.probing import Decider, fixed, make_engine, own, translate_all
+from seqpo.cli.contest import Contestant
+from seqpo.cli.kinds import KINDS
 from seqpo.cli.recipe import Recipe, RecipeError, load_recipe
 from seqpo.evaluation.figures import learning_curves, quality_latency
 from seqpo.evaluation.report import Report, console_table
 from seqpo.evaluation.scores import Comparison, System, paired_test, score
-from seqpo.policies.fresh import load_model
 from seqpo.tasks.translation.corpora import Corpus
 from seqpo.tasks.translation.traces import Trace, format_trace
-from seqpo.training import checkpoints
 from seqpo.training.log import read_metrics
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A system to be measured: a stage's weights, a chunk size, and who decides."""
-
-    name: str
-    stage: str
-    chunk: int
-    decider: Decider
-    policy: str
-
-
-def contestants(recipe: Recipe) -> list[Contestant]:
-    """List the systems of a report: each stage's own policy, wait-k and offline with the same weights.
-
-    Raises:
-        RecipeError: no stage has been trained.
-    """
-    chunk, asked = recipe.episode.chunk, recipe.evaluation
-    trained = [stage for stage in asked.stages if checkpoints.latest(Path(recipe.out) / stage)]
-    if not trained:
-        raise RecipeError(f"{recipe.out}: no stage has been trained there; run `seqpo sft` first")
-    listed = [Contestant(stage, stage, _chunk_of(recipe, stage), own, "own") for stage in trained]
-    if "sft" in trained:
-        sizes = [size for size in asked.chunks if size != chunk]
-        listed += [Contestant(f"sft-m{size}", "sft", size, own, "own") for size in sizes]
-    for number, lender in enumerate([stage for stage in asked.fixed if stage in trained] or trained[-1:]):
-        mark, weights = f"@{lender}" if number else "", f"with the weights of {lender}"
-        listed += [Contestant(f"wait-{k}{mark}", lender, chunk, fixed(k), f"wait-{k} {weights}") for k in asked.wait_k]
-        listed.append(Contestant(f"offline{mark}", lender, chunk, fixed(None), f"offline {weights}"))
-    return listed
-
-
-def _chunk_of(recipe: Recipe, stage: str) -> int:
-    """The chunk size of a stage's own policy: the one it was optimized for; the warm-up knows several."""
-    file = Path(recipe.out) / stage / "recipe.toml"
-    return load_recipe(file).episode.chunk if stage != "sft" and file.exists() else recipe.episode.chunk
 
 
 def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
@@ -69,11 +28,11 @@ def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
     console = Console()
     data = build.corpus(recipe, "test")
     references = [pair.target for pair in data.pairs]
-    listed = contestants(recipe)
+    listed = KINDS[recipe.policy].contestants(recipe)
     traces: dict[str, list[Trace]] = {}
     systems: dict[str, System] = {}
     with Progress(console=Console(file=sys.stderr), transient=True) as progress:
-        for contestant, found in _play(recipe, listed, data, progress):
+        for contestant, found in _play(listed, data, progress):
             traces[contestant.name] = found
             systems[contestant.name] = score(
                 contestant.name,
@@ -99,40 +58,17 @@ def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
     return report
 
 
-def _play(
-    recipe: Recipe, listed: Sequence[Contestant], data: Corpus, progress: Progress
-) -> Iterator[tuple[Contestant, list[Trace]]]:
-    """Translate the data with each system in turn; weights are loaded once per stage."""
-    device = torch.device("cuda" if recipe.runtime.device != "cpu" and torch.cuda.is_available() else "cpu")
-    loaded: tuple[str, PreTrainedModel] | None = None
+def _play(listed: Sequence[Contestant], data: Corpus, progress: Progress) -> Iterator[tuple[Contestant, list[Trace]]]:
+    """Translate the data with each system in turn, stage by stage."""
     bar = progress.add_task("evaluating", total=len(data.pairs))
     for contestant in sorted(listed, key=lambda one: one.stage):
-        if loaded is None or loaded[0] != contestant.stage:
-            folder = build.stage_checkpoint(recipe, contestant.stage)
-            loaded = contestant.stage, build.place(load_model(folder), device)
-            frame = build.framing(recipe, build.load_tokenizer(folder))
-        engine = make_engine(loaded[1], frame, recipe.evaluation.slots)
-        task = build.task(recipe, data, frame, (contestant.chunk,))
-        scripts = [task.script(pair, contestant.chunk) for pair in data.pairs]
         progress.update(bar, description=f"evaluating {contestant.name}", completed=0)
-        yield (
-            contestant,
-            translate_all(
-                engine,
-                scripts,
-                contestant.decider,
-                recipe.episode.limit,
-                lambda done: progress.update(bar, completed=done),
-            ),
-        )
+        yield contestant, contestant.translate(data.pairs, lambda done: progress.update(bar, completed=done))
 
 
 def _signature(recipe: Recipe, contestant: Contestant, data: Corpus) -> dict[str, object]:
     return {
-        "policy": contestant.policy,
-        "decoding": "greedy",
-        "chunk": contestant.chunk,
-        "layout": recipe.episode.layout,
+        **contestant.settings,
         "seed": recipe.seed,
         "data": data.name,
         "sha256": data.sha256[:16] or "generated",
@@ -152,23 +88,23 @@ def _commit() -> str:
 def _compare(
     recipe: Recipe, listed: Sequence[Contestant], traces: dict[str, list[Trace]], references: Sequence[str]
 ) -> Iterator[Comparison]:
-    """Test each policy-optimized stage against the warm-up's own policy at the same chunk size."""
-    warm = {one.chunk: one.name for one in listed if one.stage == "sft" and one.policy == "own"}
-    for stage in (one for one in listed if one.name == one.stage != "sft" and one.chunk in warm):
+    """Test each system that has a rival against it."""
+    for one in (one for one in listed if one.rival):
         for metric in ("bleu", "chrf", "al"):
             yield paired_test(
-                traces[stage.name],
-                traces[warm[stage.chunk]],
+                traces[one.name],
+                traces[one.rival],
                 references,
                 language=recipe.data.target_language,
                 metric=metric,
-                names=(stage.name, warm[stage.chunk]),
+                names=(one.name, one.rival),
                 resamples=recipe.evaluation.resamples,
             )
 
 
 def _last_stage(listed: Sequence[Contestant]) -> str:
-    return [one.name for one in listed if one.name == one.stage][-1]
+    """The policy that was trained last, or else the last system."""
+    return ([one.name for one in listed if one.name == one.stage] or [listed[-1].name])[-1]
 
 
 def _examples(traces: dict[str, list[Trace]], name: str) -> list[str]:

@@ -36,7 +36,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a run: its own policy, and wait-k and offline with the same weights.
+    """Measure a run: its own policy, and simpler ways such as wait-k with the same weights.
 
     Writes report.json, report.md and curve.png. What follows are overrides of the run's recipe, such as
     `--evaluation.wait-k 1 3 5`.
@@ -66,7 +66,7 @@ class Translate:
 
     Attributes:
         run: folder of a trained run.
-        stage: whose weights, "sft" or "seqpo"; the last trained one when left out.
+        stage: whose weights, such as "sft" or "seqpo"; the last trained one when left out.
         trace: show every READ and WRITE, with the source units read so far.
     """
 
@@ -116,11 +116,11 @@ def sft(arguments: Sequence[str]) -> None:
 
 
 def train(arguments: Sequence[str]) -> None:
-    """SeqPO-SiMT: improve the warm-up policy by whole episodes, for quality and low delay."""
+    """SeqPO-SiMT, or a READ/WRITE agent: improve a policy by whole episodes, for quality and low delay."""
     stage, recipe = _recipe_of("train", arguments)
-    from seqpo.cli import stages
+    from seqpo.cli.kinds import KINDS
 
-    print(stages.train(recipe, resume=stage.resume))
+    print(KINDS[recipe.policy].train(recipe, resume=stage.resume))
 
 
 def nmt(arguments: Sequence[str]) -> None:
@@ -132,7 +132,7 @@ def nmt(arguments: Sequence[str]) -> None:
 
 
 def evaluate(arguments: Sequence[str]) -> None:
-    """Measure a run against wait-k and offline with the same weights."""
+    """Measure a run against simpler ways, such as wait-k with the same weights."""
     given, rest = _parse(Evaluate, "evaluate", arguments)
     from seqpo.cli import evaluating
     from seqpo.cli.recipe import CorpusConfig, override
@@ -162,7 +162,7 @@ def plot(arguments: Sequence[str]) -> None:
 
 
 def bench(arguments: Sequence[str]) -> None:
-    """Measure the engine against its baselines: `bench rollout`, `bench update`."""
+    """Measure speed against baselines: `bench rollout`, `bench update`, `bench read-write`."""
     from seqpo.cli import measuring
 
     measuring.bench(arguments)

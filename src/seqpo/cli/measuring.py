@@ -1,4 +1,4 @@
-"""`seqpo bench`: the engine and the update against their baselines, in one run."""
+"""`seqpo bench`: the engine, the update and READ/WRITE agents against their baselines, in one run."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ def bench(arguments: Sequence[str]) -> None:
     Raises:
         ValueError: another name.
     """
-    from seqpo.bench import rollout, update
+    from seqpo.bench import read_write, rollout, update
 
     known: dict[str, tuple[type[Any], Callable[[Any], Any]]] = {
         "rollout": (rollout.RolloutBench, rollout.run),
         "update": (update.UpdateBench, update.run),
+        "read-write": (read_write.ReadWriteBench, read_write.run),
     }
     name = arguments[0] if arguments else ""
     if name not in known:

@@ -54,20 +54,27 @@ def dev_probe(
     """Return a function that measures weights on the development set: BLEU, chrF, AL."""
     engine = make_engine(model, task.framing, slots)
     scripts = [task.script(pair, task.chunks[0]) for pair in pairs]
-    references = [pair.target for pair in pairs]
 
     def probe(weights: Mapping[str, Tensor]) -> dict[str, float]:
         engine.refresh({name.removeprefix("model."): value for name, value in weights.items()})
         traces = translate_all(engine, scripts, own, limit)
-        system = score("dev", traces, references, language=language, pairs=pairs, resamples=2)
-        found = {
-            "dev/bleu": system.bleu,
-            "dev/chrf": system.chrf,
-            "dev/al": system.al,
-            "dev/al_std": system.al_std,
-        }
-        if system.verb_wait is not None and system.other_wait is not None:
-            found |= {"dev/verb_wait": system.verb_wait, "dev/other_wait": system.other_wait}
-        return found
+        return readings(traces, pairs, language, ("bleu", "chrf", "al", "al_std"))
 
     return probe
+
+
+def readings(traces: Sequence[Trace], pairs: Sequence[Pair], language: str, keys: Sequence[str]) -> dict[str, float]:
+    """Score what was made of development sentences, for a learning curve.
+
+    Args:
+        traces: one per sentence.
+        pairs: the sentences.
+        language: of the target.
+        keys: scores of a `System`; the waits before verbs are added where these are annotated.
+    """
+    references = [pair.target for pair in pairs]
+    system = score("dev", traces, references, language=language, pairs=pairs, resamples=2)
+    found = {f"dev/{key}": float(getattr(system, key)) for key in keys}
+    if system.verb_wait is not None and system.other_wait is not None:
+        found |= {"dev/verb_wait": system.verb_wait, "dev/other_wait": system.other_wait}
+    return found

@@ -21,6 +21,7 @@ from seqpo.training.imitation import ImitationConfig
 from seqpo.training.loop import LoopConfig
 from seqpo.training.world import Parallel
 
+PolicyKind = Literal["causal-lm", "read-write"]
 FRAMINGS = ("auto", "plain", "chat")
 
 
@@ -151,6 +152,63 @@ class NmtConfig:
 
 
 @dataclass(frozen=True)
+class ReadWriteConfig:
+    """The READ/WRITE agent (Gu et al. 2016), which decides over the translator of the run.
+
+    Attributes:
+        hidden: width of the agent's recurrent state.
+        baseline_hidden: inner width of the baseline, the critic that predicts the return of each decision.
+    """
+
+    hidden: int = 512
+    baseline_hidden: int = 128
+
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.baseline_hidden) < 1:
+            raise ValueError("hidden and baseline_hidden must be positive")
+
+
+@dataclass(frozen=True)
+class WaitIfConfig:
+    """The grid of wait-if-worse and wait-if-diff (Cho and Esipova 2016); Gu et al. peek at one word.
+
+    Attributes:
+        first: source units that are read before the first decision; empty to leave these systems out.
+        peek: source units that are looked ahead.
+    """
+
+    first: tuple[int, ...] = (1,)
+    peek: tuple[int, ...] = (1,)
+
+    def __post_init__(self) -> None:
+        if min((*self.first, *self.peek), default=1) < 1:
+            raise ValueError(f"first and peek are one unit or more, got {self.first} and {self.peek}")
+
+
+@dataclass(frozen=True)
+class SegmentsConfig:
+    """SEG1 and SEG2 (Oda et al. 2014), which translate segments of a sentence on their own.
+
+    Attributes:
+        mu: mean lengths of segments, in words, a system each; empty to leave these systems out.
+        sentences: training sentences that they learn from.
+        max_length: most words of a segment that is translated for them to learn from.
+        alpha: what a pair of tags costs SEG2, in sentences' BLEU+1.
+    """
+
+    mu: tuple[float, ...] = ()
+    sentences: int = 500
+    max_length: int = 12
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        if min(self.sentences, self.max_length) < 1 or self.alpha < 0:
+            raise ValueError("sentences and max_length must be positive, and alpha not negative")
+        if min(self.mu, default=1.0) < 1:
+            raise ValueError(f"mu, a mean length of segments, is 1 or more, got {self.mu}")
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """What a report holds.
 
@@ -159,6 +217,9 @@ class EvaluationConfig:
         stages: stages whose own policy is measured, as far as they have been trained.
         fixed: stages whose weights the fixed schedules (wait-k, offline) borrow.
         chunks: further chunk sizes that the warm-up's own policy is measured at.
+        beam: hypotheses of a READ/WRITE agent's beam search; 1 leaves the beam systems out.
+        wait_if: wait-if-worse and wait-if-diff, over the translator of a READ/WRITE agent.
+        segments: SEG1 and SEG2, over the same.
         resamples: of the bootstrap.
         slots: streams at a time.
     """
@@ -167,8 +228,15 @@ class EvaluationConfig:
     stages: tuple[str, ...] = ("sft", "seqpo")
     fixed: tuple[str, ...] = ("sft",)
     chunks: tuple[int, ...] = ()
+    beam: int = 1
+    wait_if: WaitIfConfig = field(default_factory=WaitIfConfig)
+    segments: SegmentsConfig = field(default_factory=SegmentsConfig)
     resamples: int = 1000
     slots: int = 128
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise ValueError(f"a beam has one hypothesis or more, got {self.beam}")
 
 
 @dataclass(frozen=True)
@@ -198,6 +266,8 @@ class Recipe:
 
     Attributes:
         out: folder of the run.
+        policy: what `seqpo train` improves: "causal-lm", a language model that reads chunks and writes; or
+            "read-write", an agent that decides over a frozen translator.
         stage: folder in it that `seqpo train` writes, so that several policies can grow from one warm-up.
         seed: of everything drawn at random.
         vocabulary: size of the tokenizer that is trained where the model brings none.
@@ -208,6 +278,7 @@ class Recipe:
         schedule: supervised schedules of the warm-up.
         sft: the warm-up.
         nmt: pre-training of the recurrent translator.
+        agent: the READ/WRITE agent.
         objective: the loss of policy optimization.
         advantage: how rewards are compared.
         reward: what translations are judged by.
@@ -217,6 +288,7 @@ class Recipe:
     """
 
     out: str = "runs/run"
+    policy: PolicyKind = "causal-lm"
     stage: str = "seqpo"
     seed: int = 0
     vocabulary: int = 2500
@@ -227,12 +299,17 @@ class Recipe:
     schedule: ScheduleMixture = field(default_factory=ScheduleMixture)
     sft: ImitationConfig = field(default_factory=ImitationConfig)
     nmt: NmtConfig = field(default_factory=NmtConfig)
+    agent: ReadWriteConfig = field(default_factory=ReadWriteConfig)
     objective: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("grpo"))
     advantage: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("dr-grpo"))
     reward: RewardConfig = field(default_factory=RewardConfig)
     train: LoopConfig = field(default_factory=LoopConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def __post_init__(self) -> None:
+        if self.policy == "read-write" and self.train.kl.coefficient:
+            raise ValueError("a READ/WRITE agent begins as chance does, nothing to stay near: train.kl.coefficient = 0")
 
 
 EMBEDDED = Path(__file__).parent.parent / "recipes"

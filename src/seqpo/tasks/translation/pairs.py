@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from seqpo.episodes import Episode, Observation, Turn
 from seqpo.tasks.translation.corpora import Pair
@@ -52,13 +53,19 @@ class PairTask:
         if rng.random() < self.prefixes and len(source) > 1:
             read = rng.randrange(1, len(source))
             written = max(1, round(read / len(source) * len(target)))
-            return _episode(self.framing.source(source[:read]), self.framing.target(target[:written]))
+            heard = tuple(chain.from_iterable(source_words(self.framing, source[:read])))
+            return _episode(heard, self.framing.target(target[:written]))
         return _episode(whole_source(self.framing, pair.source), (*self.framing.target(target), self.framing.stop))
 
 
 def whole_source(framing: Framing, text: str) -> tuple[int, ...]:
     """Encode a source sentence: the pieces of its units, and the mark of its end."""
-    return framing.source(split(text, framing.source_unit)) + framing.source_end
+    return (*chain.from_iterable(source_words(framing, split(text, framing.source_unit))), *framing.source_end)
+
+
+def source_words(framing: Framing, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Encode source units one by one, as they are read: no piece spans two of them."""
+    return tuple(framing.source(units[place : place + 1], units[:place]) for place in range(len(units)))
 
 
 def fitting(pairs: Sequence[Pair], framing: Framing, most: int) -> tuple[Pair, ...]:
@@ -66,7 +73,7 @@ def fitting(pairs: Sequence[Pair], framing: Framing, most: int) -> tuple[Pair, .
     return tuple(
         pair
         for pair in pairs
-        if len(framing.source(split(pair.source, framing.source_unit))) <= most
+        if len(whole_source(framing, pair.source)) - len(framing.source_end) <= most
         and len(framing.target(split(pair.target, framing.target_unit))) <= most
     )
 

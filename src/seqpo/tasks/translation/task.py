@@ -10,13 +10,10 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from seqpo.episodes import Batch, Episode, Observation, Rewards
+from seqpo.episodes import Batch, Episode, Observation
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.epochs import sentences_of
-from seqpo.tasks.translation.framing import Framing
-from seqpo.tasks.translation.latency import LATENCY
-from seqpo.tasks.translation.quality import QualityMetric
-from seqpo.tasks.translation.rewards import Fusion, Judged, SeqPOReward
+from seqpo.tasks.translation.parallel import ParallelTask, traces_of
 from seqpo.tasks.translation.schedules import ScheduleMixture
 from seqpo.tasks.translation.scripts import Layout, SourceScript
 from seqpo.tasks.translation.traces import Trace
@@ -24,7 +21,7 @@ from seqpo.tasks.translation.units import split
 
 
 @dataclass(frozen=True)
-class TranslationTask:
+class TranslationTask(ParallelTask["TranslationStart"]):
     """Parallel sentences, read in chunks of `chunk` units.
 
     Attributes:
@@ -39,32 +36,26 @@ class TranslationTask:
         seed: of the order of sentences and of the demonstrations' schedules.
     """
 
-    pairs: Sequence[Pair]
-    framing: Framing
     chunks: tuple[int, ...] = (1,)
     layout: Layout = "interleaved"
     schedule: ScheduleMixture = field(default_factory=ScheduleMixture)
-    quality: QualityMetric | None = None
-    latency: str = "al"
-    reward: Fusion = field(default_factory=SeqPOReward)
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.pairs:
-            raise ValueError("a translation task needs sentences")
+        super().__post_init__()
         if not self.chunks or min(self.chunks) < 1:
             raise ValueError(f"a chunk holds one source unit or more, got {self.chunks}")
-        if self.latency not in LATENCY:
-            raise ValueError(f"unknown latency {self.latency!r}: choose one of {', '.join(LATENCY)}")
 
     def script(self, pair: Pair, chunk: int) -> SourceScript:
         """Make the script of a pair's source."""
         return SourceScript(self.framing, tuple(split(pair.source, self.framing.source_unit)), chunk, self.layout)
 
-    def starts(self, count: int, *, step: int) -> list[TranslationStart]:
-        """Return the sentences of a training step: each epoch is a permutation, cut into steps."""
-        chosen = [(number, self.pairs[number]) for number in sentences_of(step, count, len(self.pairs), self.seed)]
-        return [TranslationStart(self.script(pair, self.chunks[0]), pair, number) for number, pair in chosen]
+    def start(self, pair: Pair, number: int) -> TranslationStart:
+        """Make the start of a sentence."""
+        return TranslationStart(self.script(pair, self.chunks[0]), pair, number)
+
+    def told(self, trace: Trace) -> dict[str, float]:
+        """Name the turns in which more was awaited."""
+        return {"waits": _waits(trace)}
 
     def demonstrations(self, count: int, *, step: int) -> list[Episode]:
         """Return episodes to imitate: sentences with a drawn chunk size and a drawn schedule."""
@@ -77,25 +68,6 @@ class TranslationTask:
             allowed = self.schedule.draw(rng, len(script.source), len(target), pair.alignment)
             episodes.append(script.demonstrate(target, allowed))
         return episodes
-
-    def judge(self, starts: Sequence[TranslationStart], batch: Batch) -> Rewards:
-        """Judge quality and latency of whole episodes, and fuse them into rewards of turns.
-
-        Args:
-            starts: the starts of the batch's groups, in order of the groups.
-            batch: the packed episodes.
-        """
-        assert self.quality is not None, "rewards need a quality metric"
-        pairs = [starts[index].pair for index in batch.segments.group.tolist()]
-        traces = _traces(starts, batch)
-        references = [pair.target for pair in pairs]
-        scores = self.quality([pair.source for pair in pairs], [trace.text for trace in traces], references)
-        delays = [self._delay(trace, pair) for trace, pair in zip(traces, pairs, strict=True)]
-        quality = batch.behaviour.new_tensor(scores)
-        latency = batch.behaviour.new_tensor(delays)
-        waits = batch.behaviour.new_tensor([_waits(trace) for trace in traces])
-        values = self.reward(Judged(quality, latency, traces, references, batch.segments))
-        return Rewards(values, {"quality": quality, "latency": latency, "waits": waits})
 
     def states(self, starts: Sequence[TranslationStart], batch: Batch) -> Tensor:
         """Number the states that turns stand before, as anchors of step-level credit (GiGPO, 2505.10978).
@@ -112,23 +84,11 @@ class TranslationTask:
         """
         known: dict[tuple[int, int, str], int] = {}
         numbers = []
-        for group, trace in zip(batch.segments.group.tolist(), _traces(starts, batch), strict=True):
+        for group, trace in zip(batch.segments.group.tolist(), traces_of(starts, batch), strict=True):
             texts = accumulate((piece for _, piece in trace.turns[:-1]), initial="")
             # in a group, the place of a turn tells what has been read
             numbers += [known.setdefault((group, place, text), len(known)) for place, text in enumerate(texts)]
         return torch.tensor(numbers, device=batch.actions.device)
-
-    def numbers(self, starts: Sequence[TranslationStart]) -> Tensor:
-        """`[groups]` place of each start's sentence among all, the same whenever the sentence comes again."""
-        return torch.tensor([start.number for start in starts])
-
-    @property
-    def population(self) -> int:
-        """How many sentences there are."""
-        return len(self.pairs)
-
-    def _delay(self, trace: Trace, pair: Pair) -> float:
-        return LATENCY[self.latency](trace, len(split(pair.target, self.framing.target_unit)))
 
 
 @dataclass(frozen=True)
@@ -155,11 +115,6 @@ class TranslationStart:
         answers = [[token for token in turn.action if token != framing.stop] for turn in episode.turns]
         turns = zip(self.script.reads, framing.pieces(answers), strict=True)
         return Trace(self.script.source, tuple(turns), framing.target_unit)
-
-
-def _traces(starts: Sequence[TranslationStart], batch: Batch) -> list[Trace]:
-    groups = batch.segments.group.tolist()
-    return [starts[group].trace(episode) for group, episode in zip(groups, batch.episodes, strict=True)]
 
 
 def _waits(trace: Trace) -> int:

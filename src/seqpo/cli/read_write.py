@@ -1,0 +1,204 @@
+"""`seqpo train` with `policy = "read-write"`, and its agents at work: each decides over the run's translator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from seqpo.cli import build
+from seqpo.cli.causal_lm import last_piece
+from seqpo.cli.contest import Booth
+from seqpo.cli.pretraining import STAGE
+from seqpo.cli.probing import readings
+from seqpo.cli.recipe import Recipe
+from seqpo.cli.stages import join, say, stage_folder
+from seqpo.episodes import Batch
+from seqpo.policies.recurrent.agent import Agent, AgentConfig, AskAgent, BaselineNetwork, load_agent
+from seqpo.policies.recurrent.files import load_translator
+from seqpo.policies.recurrent.read_write import ReadWritePolicy, observations
+from seqpo.policies.recurrent.streams import Environment, Steps, decode, turns
+from seqpo.segments import Level
+from seqpo.tasks.translation.corpora import Pair
+from seqpo.tasks.translation.framing import Framing, plain_framing
+from seqpo.tasks.translation.pairs import fitting
+from seqpo.tasks.translation.read_write import record, spoken
+from seqpo.tasks.translation.traces import Trace
+from seqpo.tasks.translation.units import split
+from seqpo.training import checkpoints
+from seqpo.training.evidence import check, check_credit
+from seqpo.training.imitation import Probe
+from seqpo.training.loop import optimize
+
+
+@dataclass
+class BaselineCritic:
+    """b(o_t): values each decision by what is observed before it (Gu et al. 2016, 1610.00388, §4.3)."""
+
+    module: nn.Module
+    level: Level = "turn"
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Value the decisions of a batch: `[turns]`, differentiable."""
+        values: Tensor = self.module(observations(batch))
+        return values.squeeze(1)
+
+
+@dataclass(frozen=True)
+class House:
+    """What the agents of a run live in.
+
+    Attributes:
+        environment: the translator and its limits.
+        framing: of its tokens.
+    """
+
+    environment: Environment
+    framing: Framing
+
+    @property
+    def observed(self) -> int:
+        """Width of what an agent observes."""
+        shape = self.environment.translator.config
+        return 2 * shape.hidden + shape.embedding
+
+    def sources(self, pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
+        """Split the sources of sentences into their units."""
+        return [tuple(split(pair.source, self.framing.source_unit)) for pair in pairs]
+
+    def trace(self, units: Sequence[str], steps: Steps) -> Trace:
+        """Record what was decided over a source."""
+        return record(self.framing, units, turns(steps, len(units)))
+
+
+def house(recipe: Recipe, device: torch.device, slots: int) -> House:
+    """Load the run's translator.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    folder = build.stage_checkpoint(recipe, STAGE)
+    units = build.unit_of(recipe.data.source_language), build.unit_of(recipe.data.target_language)
+    frame = plain_framing(build.load_tokenizer(folder), *units)
+    translator = load_translator(folder).to(device)
+    return House(Environment(translator, frame.unit_starts, recipe.nmt.max_pieces, slots), frame)
+
+
+def train(recipe: Recipe, *, resume: bool = False) -> Path:
+    """Train a READ/WRITE agent and its baseline over the frozen translator; return the stage's folder."""
+    objective, advantage = build.objective(recipe.objective), build.advantage(recipe.advantage)
+    with join(recipe) as world:
+        home = house(recipe, world.device, recipe.runtime.slots)
+        data = build.corpus(recipe, "train")
+        pairs = fitting(data.pairs, home.framing, recipe.nmt.max_pieces)
+        say(world, f"{len(pairs)} sentences from {data.name}", data.skipped)
+        task = build.read_write_task(recipe, pairs, home.framing)
+        agent, baseline = new_agent(recipe, home.observed)
+        critic = BaselineCritic(baseline) if "values" in advantage.needs else None
+        check(advantage, task, critic)
+        check_credit(objective, advantage)
+        stage = stage_folder(recipe, recipe.stage, resume, world)
+        probe = None
+        if recipe.train.probe_every and world.leads:
+            probe = agent_probe(recipe, home, build.corpus(recipe, "dev").pairs)
+        optimize(
+            ReadWritePolicy(home.environment, agent),
+            task,
+            objective,
+            advantage,
+            replace(recipe.train, seed=recipe.seed),
+            world=world,
+            stage=stage,
+            critic=critic,
+            resume_weights=(lambda folder: load_agent(folder).state_dict()) if resume else None,
+            probe=probe,
+        )
+    return stage
+
+
+def new_agent(recipe: Recipe, observed: int) -> tuple[Agent, BaselineNetwork]:
+    """Make an agent and its baseline with random weights, a function of the recipe's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        agent = Agent(observed, AgentConfig(recipe.agent.hidden))
+        return agent, BaselineNetwork(observed, recipe.agent.baseline_hidden)
+
+
+def agent_probe(recipe: Recipe, home: House, pairs: Sequence[Pair]) -> Probe:
+    """Return a function that measures an agent's weights by greedy translations: BLEU, AP, AL and CW."""
+    agent, _ = new_agent(recipe, home.observed)
+    agent.requires_grad_(False).to(home.environment.translator.bias.device)
+    sources = home.sources(pairs)
+    heard = [spoken(home.framing, units) for units in sources]
+
+    def probe(weights: Mapping[str, Tensor]) -> dict[str, float]:
+        agent.load_state_dict(weights)
+        found = decode(home.environment, heard, AskAgent(agent, home.environment.slots))
+        traces = [home.trace(units, steps) for units, steps in zip(sources, found, strict=True)]
+        return readings(traces, pairs, recipe.data.target_language, ("bleu", "ap", "al", "cw_mean", "cw_max"))
+
+    return probe
+
+
+class AgentInterpreter:
+    """Translates one sentence, word by word: the agent decides over what has been heard.
+
+    What the agent does before it asks for an unheard word doesn't depend on that word. So each time a word comes, the
+    sentence is decoded as if it ended there, and all that comes before the next word is asked for is what is done.
+
+    Args:
+        home: of the agent.
+        agent: decides.
+    """
+
+    def __init__(self, home: House, agent: Agent) -> None:
+        self._home, self._agent = home, agent
+        self._source: list[str] = []
+        self._answers: list[tuple[int, ...]] = []
+
+    def read(self, chunk: list[str]) -> str:
+        """Read units and return what the agent lets be written after them."""
+        self._source += chunk
+        return self._written(reads=len(self._source) - 1)
+
+    def finish(self) -> str:
+        """Tell that the sentence is over, and return the rest of its translation."""
+        return self._written(reads=len(self._source))
+
+    def _written(self, reads: int) -> str:
+        """Write on, until a READ more than these is asked for."""
+        environment = self._home.environment
+        decider = AskAgent(self._agent, environment.slots)
+        [steps] = decode(environment, [spoken(self._home.framing, self._source)], decider)
+        asked = accumulate(not step.wrote for step in steps)
+        written = [step.token for step, number in zip(steps, asked, strict=True) if step.wrote and number <= reads]
+        self._answers.append(tuple(written[sum(map(len, self._answers)) :]))
+        return last_piece(self._home.framing, self._answers)
+
+
+def agent_of(recipe: Recipe, stage: str, device: torch.device) -> Agent:
+    """Load the agent of a stage.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    return load_agent(build.stage_checkpoint(recipe, stage)).requires_grad_(False).to(device)
+
+
+def trained(recipe: Recipe) -> list[str]:
+    """List the stages whose agents have been trained, in the order of the recipe."""
+    named = dict.fromkeys((*recipe.evaluation.stages, recipe.stage))
+    agents = [stage for stage in named if stage not in ("sft", STAGE)]
+    return [stage for stage in agents if checkpoints.latest(Path(recipe.out) / stage)]
+
+
+def booth(recipe: Recipe, stage: str) -> Booth:
+    """Make a place to interpret in; see `Kind`."""
+    device = torch.device("cpu")
+    home = house(recipe, device, slots=1)
+    agent = agent_of(recipe, stage or (trained(recipe) or [recipe.stage])[-1], device)
+    return Booth(home.framing.source_unit, 1, lambda: AgentInterpreter(home, agent))

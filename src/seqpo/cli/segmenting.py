@@ -1,0 +1,128 @@
+"""SEG1 and SEG2 over a run's translator: segmenters that learn from training sentences, as systems of a report."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from itertools import pairwise
+
+from seqpo.cli import build
+from seqpo.cli.contest import Contestant, Tell
+from seqpo.cli.pretraining import STAGE
+from seqpo.cli.read_write import House
+from seqpo.cli.recipe import Recipe, SegmentsConfig
+from seqpo.policies.recurrent.deciders import WaitUntilEnd, translate_segments
+from seqpo.policies.recurrent.streams import decode
+from seqpo.tasks.translation.corpora import Pair
+from seqpo.tasks.translation.pairs import fitting
+from seqpo.tasks.translation.read_write import spoken
+from seqpo.tasks.translation.segmentation import Segment, SegmentOracle, greedy_boundaries, learn_pos_boundaries
+from seqpo.tasks.translation.segmentation_model import Segmenter, tag, train_classifier
+from seqpo.tasks.translation.traces import Trace
+from seqpo.tasks.translation.units import split
+
+
+def contestants(recipe: Recipe, home: House) -> list[Contestant]:
+    """List SEG1 and, where parts of speech can be had, SEG2, at each mean length of segments that is asked for."""
+    asked = recipe.evaluation.segments
+    if not asked.mu:
+        return []
+    train = fitting(build.corpus(recipe, "train").pairs, home.framing, recipe.nmt.max_pieces)[: asked.sentences]
+    lesson = _Lesson(home, train, recipe.data.source_language, asked)
+    ways = {"seg1": lesson.seg1} | ({"seg2": lesson.seg2} if lesson.tags is not None else {})
+    return [
+        Contestant(
+            f"{name}-{mu:g}",
+            STAGE,
+            partial(lesson.translate, cache(partial(learn, mu))),
+            {"policy": f"{name}, mu {mu:g}, learned from {len(train)} sentences", "decoding": "greedy"},
+        )
+        for name, learn in ways.items()
+        for mu in asked.mu
+    ]
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What segmenters learn from.
+
+    Attributes:
+        home: of the translator.
+        pairs: training sentences.
+        language: of the source.
+        asked: how they learn.
+    """
+
+    home: House
+    pairs: Sequence[Pair]
+    language: str
+    asked: SegmentsConfig
+
+    @cached_property
+    def tags(self) -> list[tuple[str, ...]] | None:
+        """The parts of speech of the sentences; None, after saying why, where they can't be had."""
+        try:
+            return parts_of_speech(self.home.sources(self.pairs), self.language)
+        except (ModuleNotFoundError, ValueError) as error:
+            print(f"SEG2 is left out, and SEG1 learns from words alone: {error}", file=sys.stderr)
+            return None
+
+    @cached_property
+    def oracle(self) -> SegmentOracle:
+        """Knows the translations of all segments."""
+        references = [split(pair.target, self.home.framing.target_unit) for pair in self.pairs]
+        return SegmentOracle(self.home.sources(self.pairs), references, self._translations, self.asked.max_length)
+
+    def seg1(self, mu: float) -> Segmenter:
+        """Teach a classifier the places that were chosen greedily."""
+        return train_classifier(self.oracle.sentences, self.tags, greedy_boundaries(self.oracle, mu))
+
+    def seg2(self, mu: float) -> Segmenter:
+        """Choose pairs of tags."""
+        assert self.tags is not None
+        return learn_pos_boundaries(self.oracle, self.tags, mu=mu, alpha=self.asked.alpha)
+
+    def translate(self, segmenter: Callable[[], Segmenter], pairs: Sequence[Pair], tell: Tell) -> list[Trace]:
+        """Translate sentences segment by segment."""
+        home, learned = self.home, segmenter()
+        sources = home.sources(pairs)
+        tags = [None] * len(sources) if self.tags is None else parts_of_speech(sources, self.language)
+        segmented = [
+            [spoken(home.framing, segment) for segment in _cut(units, learned.boundaries(units, own))]
+            for units, own in zip(sources, tags, strict=True)
+        ]
+        found = translate_segments(home.environment, segmented)
+        tell(len(found))
+        return [home.trace(units, steps) for units, steps in zip(sources, found, strict=True)]
+
+    def _translations(self, segments: Sequence[Segment]) -> list[tuple[str, ...]]:
+        heard = [spoken(self.home.framing, segment) for segment in segments]
+        found = decode(self.home.environment, heard, WaitUntilEnd())
+        return [self.home.trace(segment, steps).units for segment, steps in zip(segments, found, strict=True)]
+
+
+def parts_of_speech(sources: Sequence[Sequence[str]], language: str) -> list[tuple[str, ...]]:
+    """Tag units that bring their punctuation: the tag of the word, and after it the marks that end the unit.
+
+    Raises:
+        ModuleNotFoundError: HanTa isn't installed.
+        ValueError: it has no model of the language.
+    """
+    ends = [[_end_of(unit) for unit in units] for units in sources]
+    rows = zip(sources, ends, strict=True)
+    tags = tag([[unit.removesuffix(end) for unit, end in zip(*row, strict=True)] for row in rows], language)
+    return [tuple(map(str.__add__, *row)) for row in zip(tags, ends, strict=True)]
+
+
+def _end_of(unit: str) -> str:
+    """The punctuation marks at the end of a unit; none of a unit that is nothing else."""
+    found = re.search(r"(?<=\w)[^\w]+$", unit)
+    return found[0] if found else ""
+
+
+def _cut(units: tuple[str, ...], boundaries: Sequence[int]) -> list[tuple[str, ...]]:
+    """Cut a sentence after these positions."""
+    return [units[begin:end] for begin, end in pairwise((0, *(place + 1 for place in boundaries)))]

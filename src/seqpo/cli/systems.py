@@ -1,0 +1,78 @@
+"""The systems over a run's translator: its agents, greedy or with a beam, and all that they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from seqpo.cli import build, segmenting
+from seqpo.cli.contest import Contestant, Tell
+from seqpo.cli.pretraining import STAGE
+from seqpo.cli.read_write import House, agent_of, house, trained
+from seqpo.cli.recipe import Recipe
+from seqpo.policies.recurrent.agent import AskAgent
+from seqpo.policies.recurrent.beam import beam_search
+from seqpo.policies.recurrent.deciders import WaitIfDiff, WaitIfWorse, WaitK, WaitOneStep, WaitUntilEnd
+from seqpo.policies.recurrent.streams import Decider, decode
+from seqpo.tasks.translation.corpora import Pair
+from seqpo.tasks.translation.read_write import spoken
+from seqpo.tasks.translation.traces import Trace
+
+_AT_ONCE = 512  # sentences between two reports of progress
+
+
+def contestants(recipe: Recipe) -> list[Contestant]:
+    """List the systems of a report: the trained agents, and the baselines of Gu et al. (2016, §6.1) and wait-k.
+
+    Raises:
+        RecipeError: no translator has been trained.
+    """
+    asked = recipe.evaluation
+    device = build.device(recipe)
+    home = house(recipe, device, asked.slots)
+    listed: list[Contestant] = []
+    for stage in trained(recipe):
+        listed += _greedy_and_beam(home, stage, stage, _asking(recipe, stage), asked.beam)
+    listed += _greedy_and_beam(home, "wait-until-end", STAGE, WaitUntilEnd, asked.beam)
+    listed.append(_system(home, "wait-one-step", STAGE, WaitOneStep))
+    for first, peek in ((first, peek) for first in asked.wait_if.first for peek in asked.wait_if.peek):
+        listed.append(_system(home, f"wait-if-worse-{first}.{peek}", STAGE, partial(WaitIfWorse, first, peek)))
+        listed.append(_system(home, f"wait-if-diff-{first}.{peek}", STAGE, partial(WaitIfDiff, first, peek)))
+    listed += [_system(home, f"wait-{k}", STAGE, partial(WaitK, k)) for k in asked.wait_k]
+    return listed + segmenting.contestants(recipe, home)
+
+
+def _asking(recipe: Recipe, stage: str) -> Callable[[], Decider]:
+    """Let a stage's agent decide."""
+    return lambda: AskAgent(agent_of(recipe, stage, build.device(recipe)), recipe.evaluation.slots)
+
+
+def _greedy_and_beam(
+    home: House, name: str, stage: str, decider: Callable[[], Decider], beam: int
+) -> Iterator[Contestant]:
+    """Make a system and, where the beam is more than one, another with that beam, to be tested against the first."""
+    yield _system(home, name, stage, decider)
+    if beam > 1:
+        yield _system(home, f"{name}-beam", stage, decider, beam, rival=name)
+
+
+def _system(
+    home: House, name: str, stage: str, decider: Callable[[], Decider], beam: int = 1, rival: str = ""
+) -> Contestant:
+    """Make a system of who decides; a decider is made for each use, for it may remember."""
+
+    def translate(pairs: Sequence[Pair], tell: Tell) -> list[Trace]:
+        traces: list[Trace] = []
+        for first in range(0, len(pairs), _AT_ONCE):
+            sources = home.sources(pairs[first : first + _AT_ONCE])
+            heard = [spoken(home.framing, units) for units in sources]
+            if beam > 1:
+                found = beam_search(home.environment, heard, decider(), beam)
+            else:
+                found = decode(home.environment, heard, decider())
+            traces += [home.trace(units, steps) for units, steps in zip(sources, found, strict=True)]
+            tell(len(traces))
+        return traces
+
+    decoding = f"beam {beam}" if beam > 1 else "greedy"
+    return Contestant(name, stage, translate, {"policy": name.removesuffix("-beam"), "decoding": decoding}, rival)
