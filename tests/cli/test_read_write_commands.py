@@ -16,7 +16,8 @@ from seqpo.cli.read_write import AgentInterpreter, House, agent_of, house, new_a
 from seqpo.cli.recipe import ReadWriteConfig, Recipe, RecipeError, load_recipe
 from seqpo.cli.segmenting import parts_of_speech
 from seqpo.evaluation.report import Report
-from seqpo.policies.recurrent.agent import Agent, AskAgent, load_agent
+from seqpo.policies.recurrent.agent import Agent, AskAgent
+from seqpo.policies.recurrent.files import load_agent
 from seqpo.policies.recurrent.streams import decode
 from seqpo.tasks.translation import segmentation_model
 from seqpo.tasks.translation.read_write import spoken

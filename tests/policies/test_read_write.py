@@ -21,12 +21,11 @@ from seqpo.policies.recurrent.agent import (
     WRITE,
     Agent,
     AgentConfig,
-    AgentError,
     AskAgent,
     BaselineNetwork,
-    load_agent,
 )
 from seqpo.policies.recurrent.beam import beam_search
+from seqpo.policies.recurrent.files import FolderError, load_agent
 from seqpo.policies.recurrent.read_write import ReadWritePolicy, observations, steps
 from seqpo.policies.recurrent.streams import Environment, decode
 from seqpo.training.world import full_weights
@@ -239,13 +238,13 @@ def test_an_agent_is_kept_exactly(tmp_path: Path):
 
 
 def test_what_holds_no_agent_is_named(tmp_path: Path):
-    with pytest.raises(AgentError, match=r"config\.json: no such file; give a checkpoint of a READ/WRITE agent"):
+    with pytest.raises(FolderError, match=r"config\.json: no such file; give a checkpoint of a READ/WRITE agent"):
         load_agent(tmp_path)
     (tmp_path / "config.json").write_text('{"kind": "recurrent-translator"}', encoding="utf-8")
-    with pytest.raises(AgentError, match=r"config\.json: not of a READ/WRITE agent"):
+    with pytest.raises(FolderError, match=r"config\.json: not of a READ/WRITE agent"):
         load_agent(tmp_path)
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
-    with pytest.raises(AgentError, match=r"unreadable .*take an earlier checkpoint"):
+    with pytest.raises(FolderError, match=r"unreadable .*take an earlier checkpoint"):
         load_agent(tmp_path)
 
 
@@ -254,18 +253,18 @@ def test_weights_that_are_torn_lost_or_of_another_shape_are_named(tmp_path: Path
     config, weights = tmp_path / "config.json", tmp_path / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-5])
-    with pytest.raises(AgentError, match=r"unreadable .*take an earlier checkpoint"):
+    with pytest.raises(FolderError, match=r"unreadable .*take an earlier checkpoint"):
         load_agent(tmp_path)
     weights.unlink()
-    with pytest.raises(AgentError, match=r"model\.safetensors: no such file"):
+    with pytest.raises(FolderError, match=r"model\.safetensors: no such file"):
         load_agent(tmp_path)
     save_file({"other": torch.zeros(1)}, weights)
-    with pytest.raises(AgentError, match=r"not the weights of what .*config\.json describes"):
+    with pytest.raises(FolderError, match=r"not the weights of what .*config\.json describes"):
         load_agent(tmp_path)
     weights.write_bytes(whole)
     record = json.loads(config.read_text(encoding="utf-8"))
     config.write_text(json.dumps(record | {"observed": 3}), encoding="utf-8")
-    with pytest.raises(AgentError, match=r"not the weights of what .*config\.json describes"):
+    with pytest.raises(FolderError, match=r"not the weights of what .*config\.json describes"):
         load_agent(tmp_path)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from seqpo.episodes import Episode, Observation, Turn, pack
-from seqpo.policies.recurrent.files import TranslatorError, load_translator, save_translator
+from seqpo.policies.recurrent.files import FolderError, load_translator, save_translator
 from seqpo.policies.recurrent.policy import TranslatorPolicy, greedy
 from seqpo.policies.recurrent.translator import RecurrentTranslator, TranslatorConfig
 from tiny_models import tiny
@@ -204,10 +204,10 @@ def test_a_translator_is_kept_exactly_with_its_tokenizer(tmp_path: Path):
 
 
 def test_what_holds_no_translator_is_named(tmp_path: Path):
-    with pytest.raises(TranslatorError, match=r"config\.json: no such file; give a checkpoint that `seqpo nmt` wrote"):
+    with pytest.raises(FolderError, match=r"config\.json: no such file; give a checkpoint that `seqpo nmt` wrote"):
         load_translator(tmp_path)
     tiny().save_pretrained(tmp_path)
-    with pytest.raises(TranslatorError, match=r"config\.json: not of a recurrent translator: it has the unknown key"):
+    with pytest.raises(FolderError, match=r"config\.json: not of a recurrent translator: it has the unknown key"):
         load_translator(tmp_path)
 
 
@@ -215,14 +215,14 @@ def test_what_is_torn_or_lost_is_named(tmp_path: Path):
     weights = saved(tmp_path) / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-5])
-    with pytest.raises(TranslatorError, match=r"unreadable .*take an earlier checkpoint"):
+    with pytest.raises(FolderError, match=r"unreadable .*take an earlier checkpoint"):
         load_translator(tmp_path)
     weights.unlink()
-    with pytest.raises(TranslatorError, match=r"model\.safetensors: no such file"):
+    with pytest.raises(FolderError, match=r"model\.safetensors: no such file"):
         load_translator(tmp_path)
     weights.write_bytes(whole)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(TranslatorError, match="unreadable"):
+    with pytest.raises(FolderError, match="unreadable"):
         load_translator(tmp_path)
 
 
@@ -231,10 +231,10 @@ def test_weights_of_another_shape_are_named(tmp_path: Path):
     record = json.loads(config.read_text(encoding="utf-8"))
     record["shape"]["hidden"] += 1
     config.write_text(json.dumps(record), encoding="utf-8")
-    with pytest.raises(TranslatorError, match=r"model\.safetensors: not the weights of what .*config\.json describes"):
+    with pytest.raises(FolderError, match=r"model\.safetensors: not the weights of what .*config\.json describes"):
         load_translator(tmp_path)
     save_translator(MODEL, tmp_path, {"other": torch.zeros(1)})
-    with pytest.raises(TranslatorError, match="not the weights of what"):
+    with pytest.raises(FolderError, match="not the weights of what"):
         load_translator(tmp_path)
 
 

@@ -18,8 +18,8 @@ from seqpo.cli.probing import readings
 from seqpo.cli.recipe import Recipe
 from seqpo.cli.stages import join, say, stage_folder
 from seqpo.episodes import Batch
-from seqpo.policies.recurrent.agent import Agent, AgentConfig, AskAgent, BaselineNetwork, load_agent
-from seqpo.policies.recurrent.files import load_translator
+from seqpo.policies.recurrent.agent import Agent, AgentConfig, AskAgent, BaselineNetwork
+from seqpo.policies.recurrent.files import load_agent, load_translator
 from seqpo.policies.recurrent.read_write import ReadWritePolicy, observations
 from seqpo.policies.recurrent.streams import Environment, Steps, decode, turns
 from seqpo.segments import Level

@@ -1,29 +1,17 @@
-"""The READ/WRITE agent and its baseline (Gu et al. 2016, 1610.00388, §3.2 and §4.3), and the agent as a folder."""
+"""The READ/WRITE agent and its baseline (Gu et al. 2016, 1610.00388, §3.2 and §4.3)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from seqpo.policies.recurrent.streams import View
-from seqpo.records import RecordError, decode
 from seqpo.sessions.sampling import Uniforms, choose
 
 READ, WRITE = 0, 1
-
-_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
-
-
-class AgentError(ValueError):
-    """A folder that holds no usable agent; the message names the file and a remedy."""
 
 
 @dataclass(frozen=True)
@@ -99,44 +87,3 @@ class AskAgent:
             return choose(logits[:, 0], None)
         drawn = [self._uniforms[stream].next() for stream in view.streams]
         return choose(logits[:, 0], torch.tensor(drawn, dtype=torch.float64, device=logits.device))
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What `config.json` holds."""
-
-    kind: Literal["read-write-agent"]
-    observed: int
-    shape: AgentConfig
-
-
-def save_agent(agent: Agent, folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write an agent's shape and these weights, by the names that its state has."""
-    saved = _Saved("read-write-agent", agent.observed, agent.config)
-    (folder / _CONFIG).write_text(json.dumps(asdict(saved), indent=1), encoding="utf-8")
-    save_file({name: value.contiguous() for name, value in weights.items()}, folder / _WEIGHTS)
-
-
-def load_agent(folder: str | Path) -> Agent:
-    """Load an agent, in the precision that it was saved in.
-
-    Raises:
-        AgentError: nothing there, another kind of model, or a file that is torn.
-    """
-    config, weights = Path(folder, _CONFIG), Path(folder, _WEIGHTS)
-    try:
-        saved = decode(_Saved, json.loads(config.read_text(encoding="utf-8")), name="it")
-        state = load_file(weights)
-    except FileNotFoundError as error:
-        lost = error.filename or weights  # safetensors tells no name
-        raise AgentError(f"{lost}: no such file; give a checkpoint of a READ/WRITE agent") from None
-    except RecordError as error:
-        raise AgentError(f"{config}: not of a READ/WRITE agent: {error}; give a checkpoint of one") from None
-    except (ValueError, OSError, SafetensorError) as error:
-        raise AgentError(f"{folder}: unreadable ({error}); take an earlier checkpoint") from error
-    agent = Agent(saved.observed, saved.shape)
-    try:
-        agent.to(state["head.weight"].dtype).load_state_dict(state)
-    except (KeyError, RuntimeError) as error:
-        raise AgentError(f"{weights}: not the weights of what {config} describes ({error})") from error
-    return agent

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from seqpo.episodes import Batch, Episode, Source, Turn
-from seqpo.policies.recurrent.agent import WRITE, Agent, AskAgent, save_agent
+from seqpo.policies.recurrent.agent import WRITE, Agent, AskAgent
+from seqpo.policies.recurrent.files import save_agent
 from seqpo.policies.recurrent.streams import Environment, Step, Steps, View, decode
 from seqpo.sessions.sampling import Uniforms
 
