@@ -17,6 +17,7 @@ from seqpo.cli.recipe import ReadWriteConfig, Recipe, RecipeError, load_recipe
 from seqpo.cli.segmenting import parts_of_speech
 from seqpo.evaluation.report import Report
 from seqpo.policies.recurrent.agent import Agent, AskAgent
+from seqpo.policies.recurrent.deciders import WaitK
 from seqpo.policies.recurrent.files import load_agent
 from seqpo.policies.recurrent.streams import decode
 from seqpo.tasks.translation import segmentation_model
@@ -194,6 +195,53 @@ def decided(home: House, agent: Agent, texts: list[str]) -> list[Trace]:
     units = [tuple(text.split()) for text in texts]
     found = decode(home.environment, [spoken(home.framing, words) for words in units], AskAgent(agent, 3))
     return [home.trace(words, steps) for words, steps in zip(units, found, strict=True)]
+
+
+def test_attention_is_a_share_of_what_has_been_read(run: Path):
+    """Pieces add up to words; what was written before a word was read did not attend to it."""
+    home = house(load_recipe(run / "ap-0.5" / "recipe.toml"), torch.device("cpu"), 1)
+    words = tuple(sentences()[0].source.split())
+    heard = spoken(home.framing, words)
+    [steps] = decode(home.environment, [heard], WaitK(2), attention=True)
+    trace, attention = home.trace(words, steps), home.attention(heard, steps)
+    assert attention.shape == (len(trace.units), len(words))
+    assert attention.sum(axis=1).max() <= 1 + 1e-5
+    assert attention.max() > 0
+    early = next(number for number, delay in enumerate(trace.delays) if delay < len(words))
+    assert attention[early, trace.delays[early] :].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "systems"),
+    [
+        ("staircase", ()),
+        ("staircase", ("wait-3",)),
+        ("staircase", ("wait-until-end-beam",)),
+        ("outputs", ("wait-1", "wait-3")),
+    ],
+)
+def test_a_sentence_is_drawn(run: Path, tmp_path: Path, kind: str, systems: tuple[str, ...]):
+    out = tmp_path / "figure.png"
+    named = ("--systems", *systems) if systems else ()
+    seqpo("plot", run, "--kind", kind, "--sentence", 2, *named, "--out", out)
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--sentence", "9"), "the test set has sentences 1 to 4, not 9"),
+        (("--systems", "wait-7"), "this run has no system wait-7: choose from ap-0.5"),
+        (("--systems", "wait-1", "wait-3"), "a staircase is one system's"),
+        (("{run}",), "--kind staircase draws a sentence of one run"),
+    ],
+)
+def test_what_can_not_be_drawn_is_said(
+    run: Path, tmp_path: Path, arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+):
+    rest = [argument.format(run=run) for argument in arguments]
+    assert said in fails(capsys, "plot", run, *rest, "--kind", "staircase", "--out", tmp_path / "no.png")
+    assert not (tmp_path / "no.png").exists()
 
 
 def test_live_and_evaluated_translations_are_the_same(run: Path):

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqpo.evaluation.scores import Setting
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.traces import Trace
@@ -18,6 +21,10 @@ Translates = Callable[[Sequence[Pair], Tell], list[Trace]]
 """A system: translates sentences, and tells who read and wrote what."""
 
 
+Attends = Callable[[Pair], tuple[Trace, NDArray[np.float32]]]
+"""Translates a sentence, and tells what each target unit was attended to: `[target units, source units]`."""
+
+
 @dataclass(frozen=True)
 class Contestant:
     """A system to be measured.
@@ -28,6 +35,7 @@ class Contestant:
         translate: the system.
         settings: what its signature says of it.
         rival: name of the system that it is tested against; empty for none.
+        attend: tells its attention, where it has one to show.
     """
 
     name: str
@@ -35,6 +43,7 @@ class Contestant:
     translate: Translates
     settings: dict[str, Setting] = field(default_factory=dict)
     rival: str = ""
+    attend: Attends | None = None
 
 
 class Interpreter(Protocol):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import Progress
@@ -18,9 +19,12 @@ from seqpo.cli.recipe import Recipe, RecipeError, load_recipe
 from seqpo.evaluation.figures import learning_curves, quality_latency
 from seqpo.evaluation.report import Report, console_table
 from seqpo.evaluation.scores import Comparison, System, paired_test, score
+from seqpo.evaluation.staircase import side_by_side, staircase
 from seqpo.tasks.translation.corpora import Corpus
 from seqpo.tasks.translation.traces import Trace, format_trace
 from seqpo.training.log import read_metrics
+
+SentenceKind = Literal["staircase", "outputs"]
 
 
 def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
@@ -120,6 +124,40 @@ def of_run(run: Path) -> Recipe:
     if not files:
         raise RecipeError(f"{run}: no recipe.toml in a folder there; give the folder that `seqpo sft` wrote")
     return replace(load_recipe(files[-1]), out=str(run))
+
+
+def plot_sentence(run: Path, kind: SentenceKind, number: int, systems: Sequence[str], out: Path) -> None:
+    """Draw what systems of a run make of one sentence of its test set: a staircase of one, or several side by side.
+
+    Args:
+        run: folder of the run.
+        kind: of figure.
+        number: of the sentence, from 1.
+        systems: by name, as a report has them; the policy that was trained last when none is named.
+        out: the figure.
+
+    Raises:
+        RecipeError: no such sentence or system, or more than one system for a staircase.
+    """
+    recipe = of_run(run)
+    pairs = build.corpus(recipe, "test").pairs
+    if not 1 <= number <= len(pairs):
+        raise RecipeError(f"the test set has sentences 1 to {len(pairs)}, not {number}")
+    listed = {one.name: one for one in KINDS[recipe.policy].contestants(recipe)}
+    names = list(systems) or [_last_stage(list(listed.values()))]
+    if unknown := [name for name in names if name not in listed]:
+        raise RecipeError(f"this run has no system {', '.join(unknown)}: choose from {', '.join(listed)}")
+    pair = pairs[number - 1]
+    if kind == "outputs":
+        side_by_side({name: listed[name].translate([pair], lambda _: None)[0] for name in names}, out)
+    elif len(names) > 1:
+        raise RecipeError("a staircase is one system's: name one, or draw outputs side by side")
+    elif attend := listed[names[0]].attend:
+        trace, attention = attend(pair)
+        staircase(trace, out, attention=attention)
+    else:
+        staircase(listed[names[0]].translate([pair], lambda _: None)[0], out)
+    print(out)
 
 
 def plot(paths: Sequence[Path], out: Path, quality: str, latency: str) -> None:

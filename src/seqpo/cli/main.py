@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional
@@ -77,19 +77,25 @@ class Translate:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw reports as one quality–latency figure, or a metrics.jsonl as learning curves.
+    """Draw reports as one quality–latency figure, a metrics.jsonl as learning curves, or what becomes of a sentence.
 
     Attributes:
-        paths: report.json files or folders that hold one; or one metrics.jsonl.
+        paths: report.json files or folders that hold one; one metrics.jsonl; or, for a sentence, one run.
+        kind: "curves", a "staircase" of a system's READs and WRITEs, or the "outputs" of systems side by side.
         out: the figure, PNG.
         quality: score on the vertical axis.
         latency: score on the horizontal axis.
+        sentence: number of the test sentence, from 1.
+        systems: names of the systems that translate it, as in a report; the policy trained last when left out.
     """
 
     paths: Positional[tuple[Path, ...]]
+    kind: Literal["curves", "staircase", "outputs"] = "curves"
     out: Path = Path("curve.png")
     quality: str = "bleu"
     latency: str = "al"
+    sentence: int = 1
+    systems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,11 +160,16 @@ def translate(arguments: Sequence[str]) -> None:
 
 
 def plot(arguments: Sequence[str]) -> None:
-    """Draw the quality–latency curve of reports, or learning curves."""
+    """Draw the quality–latency curve of reports, learning curves, or one sentence."""
     given = _parse_all(Plot, "plot", arguments)
     from seqpo.cli import evaluating
 
-    evaluating.plot(given.paths, given.out, given.quality, given.latency)
+    if given.kind == "curves":
+        evaluating.plot(given.paths, given.out, given.quality, given.latency)
+    elif len(given.paths) != 1:
+        raise ValueError(f"--kind {given.kind} draws a sentence of one run: give its folder alone")
+    else:
+        evaluating.plot_sentence(given.paths[0], given.kind, given.sentence, given.systems, given.out)
 
 
 def bench(arguments: Sequence[str]) -> None:

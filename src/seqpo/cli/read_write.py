@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seqpo.cli import build
@@ -17,7 +19,7 @@ from seqpo.cli.pretraining import STAGE
 from seqpo.cli.probing import readings
 from seqpo.cli.recipe import Recipe
 from seqpo.cli.stages import join, say, stage_folder
-from seqpo.episodes import Batch
+from seqpo.episodes import Batch, Source
 from seqpo.policies.recurrent.agent import Agent, AgentConfig, AskAgent, BaselineNetwork
 from seqpo.policies.recurrent.files import load_agent, load_translator
 from seqpo.policies.recurrent.read_write import ReadWritePolicy, observations
@@ -73,6 +75,18 @@ class House:
     def trace(self, units: Sequence[str], steps: Steps) -> Trace:
         """Record what was decided over a source."""
         return record(self.framing, units, turns(steps, len(units)))
+
+    def attention(self, source: Source, steps: Steps) -> NDArray[np.float32]:
+        """Share of each source unit in each target unit, given steps with attention: `[target units, source units]`.
+
+        The pieces of a source unit add up, those of a target unit are averaged; the end mark is left out.
+        """
+        kept = [(step.token, step.attention) for step in steps if step.wrote and step.token != self.framing.stop]
+        starts = self.environment.unit_starts[[token for token, _ in kept]].cpu().numpy()
+        unit = np.maximum(starts.cumsum() - 1, 0)
+        first = np.cumsum([0, *map(len, source.words)])
+        rows = np.stack([np.add.reduceat(share, first)[:-1] for _, share in kept if share is not None])
+        return np.stack([rows[unit == number].mean(axis=0) for number in np.unique(unit)])
 
 
 def house(recipe: Recipe, device: torch.device, slots: int) -> House:

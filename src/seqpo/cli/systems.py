@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqpo.cli import build, segmenting
 from seqpo.cli.contest import Contestant, Tell
 from seqpo.cli.pretraining import STAGE
@@ -74,5 +77,11 @@ def _system(
             tell(len(traces))
         return traces
 
-    decoding = f"beam {beam}" if beam > 1 else "greedy"
-    return Contestant(name, stage, translate, {"policy": name.removesuffix("-beam"), "decoding": decoding}, rival)
+    def attend(pair: Pair) -> tuple[Trace, NDArray[np.float32]]:
+        [units] = home.sources([pair])
+        heard = spoken(home.framing, units)
+        [steps] = decode(home.environment, [heard], decider(), attention=True)
+        return home.trace(units, steps), home.attention(heard, steps)
+
+    settings = {"policy": name.removesuffix("-beam"), "decoding": f"beam {beam}" if beam > 1 else "greedy"}
+    return Contestant(name, stage, translate, dict(settings), rival, attend if beam == 1 else None)
