@@ -50,6 +50,13 @@ def series(axes: Axes) -> dict[str, list[tuple[float, float]]]:
     return curves
 
 
+def test_greedy_and_beam_are_a_pair_of_curves(tmp_path):
+    agents = [system(f"ap-{d}{beam}", 20 + d, 5 * d) for beam in ("", "-beam") for d in (0.5, 0.7)]
+    (axes,) = quality_latency([Report(systems=tuple(agents))], tmp_path / "curve.png").axes
+    points = [(2.5, 20.5), (3.5, 20.7)]
+    assert series(axes) == {"ap": points, "ap-beam": points}
+
+
 def test_every_kind_of_system_is_drawn_in_its_way(tmp_path):
     figure = quality_latency([REPORT, RL], tmp_path / "sub" / "curve.png")
     (axes,) = figure.axes

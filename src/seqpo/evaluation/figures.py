@@ -167,6 +167,8 @@ def drawing(path: str | Path, size: tuple[float, float]) -> "Iterator[Figure]":
 
 
 def _family_of(name: str) -> str:
+    if name.endswith("-beam"):
+        return f"{_family_of(name.removesuffix('-beam'))}-beam"
     kind, _, lender = name.partition("@")
     if re.fullmatch(r"wait[-_ ]?k?[-_= ]?\d+", kind):
         return f"wait-k@{lender}" if lender else "wait-k"
