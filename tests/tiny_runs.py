@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -77,3 +79,20 @@ def weights(folder: Path) -> Tensor:
 def rows(stage: Path) -> list[dict[str, float]]:
     """A stage's metrics, but for the clock."""
     return [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(stage / "metrics.jsonl")]
+
+
+class InterruptedRunError(Exception):
+    """Someone has interrupted the run."""
+
+
+def interrupt(policy: Any, at: int) -> None:
+    """Let a policy's rollout number `at`, from 0, be interrupted."""
+    sample, calls = policy.rollout, count()
+
+    def interrupted(*arguments: Any, **options: Any) -> list[Episode]:
+        if next(calls) == at:
+            raise InterruptedRunError
+        episodes: list[Episode] = sample(*arguments, **options)
+        return episodes
+
+    policy.rollout = interrupted

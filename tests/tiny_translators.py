@@ -167,3 +167,7 @@ def following(script: Sequence[bool]) -> Callable[[Look], bool]:
 def shown(steps: Steps) -> str:
     """`r5 w3`: a READ that rejected 5, a WRITE of 3."""
     return " ".join(f"{'w' if step.wrote else 'r'}{step.token}" for step in steps)
+
+
+models = st.one_of(st.integers(0, 5).map(tiny_translator), st.integers(0, 5).map(random_table))
+"""A tiny translator with random weights, or a random table."""

@@ -18,6 +18,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from commands import fails, seqpo
 from seqpo import __version__
 from seqpo.cli import main
 from seqpo.cli.recipe import load_recipe
@@ -26,24 +27,6 @@ from seqpo.policies.fresh import ModelConfig, new_model
 from seqpo.training import checkpoints
 from tiny_recipes import TINY, write_recipe
 from tiny_runs import rows, sentences, weights
-
-
-def seqpo(*arguments: object) -> None:
-    """Run a command that must succeed."""
-    assert main([str(argument) for argument in arguments]) == 0
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run a command that must fail; return what it says."""
-    capsys.readouterr()
-    try:
-        status: object = main([str(argument) for argument in arguments])
-    except SystemExit as left:
-        status = left.code
-    told = capsys.readouterr()
-    assert status not in (0, None)
-    assert "Traceback" not in told.err
-    return told.err + told.out
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqpo.cli import main
-from seqpo.cli.causal_lm import Interpreter
+from seqpo.cli.causal_lm import ModelInterpreter
 from seqpo.cli.live import arriving
 from seqpo.cli.probing import make_engine, own, translate_all
 from seqpo.tasks.translation.scripts import LAYOUTS, Layout, SourceScript
@@ -72,7 +72,7 @@ def test_live_and_evaluated_translations_are_the_same(layout: Layout, chunk: int
     evaluated = translate_all(engine, scripts, own, limit=3)
     assert sum(bool(piece.strip()) for trace in evaluated for _, piece in trace.turns) > 6
     for script, trace in zip(scripts, evaluated, strict=True):
-        interpreter = Interpreter(engine, framing, layout, limit=3)
+        interpreter = ModelInterpreter(engine, framing, layout, limit=3)
         chunks = [list(script.source[i : i + chunk]) for i in range(0, len(script.source), chunk)]
         *earlier, last = [(len(words), interpreter.read(words)) for words in chunks]
         live = Trace(script.source, (*earlier, (last[0], last[1] + interpreter.finish())), "word")

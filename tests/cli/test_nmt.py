@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
+from commands import fails, seqpo
 from seqpo.cli import build, main
 from seqpo.cli.pretraining import bleu_probe, new_translator
 from seqpo.cli.recipe import NmtConfig, Recipe, RecipeError, load_recipe
@@ -43,16 +44,6 @@ save_every = 2
 optimizer = { lr = 3e-3, warmup = 2 }
 """
 )
-
-
-def seqpo(*arguments: object) -> None:
-    assert main([str(argument) for argument in arguments]) == 0
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 1
-    return capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from commands import fails, seqpo
 from seqpo.cli import main, segmenting
 from seqpo.cli.kinds import KINDS
 from seqpo.cli.read_write import AgentInterpreter, House, agent_of, house, new_agent
@@ -71,16 +72,6 @@ resamples = 20
 device = "cpu"
 threads = 1
 """
-
-
-def seqpo(*arguments: object) -> None:
-    assert main([str(argument) for argument in arguments]) == 0
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == 1
-    return capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from tiny_translators import (
     VOCABULARY,
     Scripted,
     Table,
+    models,
     random_table,
     shown,
     source,
@@ -26,7 +27,6 @@ from tiny_translators import (
     wins,
 )
 
-models = st.one_of(st.integers(0, 5).map(tiny_translator), st.integers(0, 5).map(random_table))
 deciders = st.sampled_from([WaitUntilEnd(), WaitOneStep(), WaitK(1), WaitK(2), WaitIfDiff()])
 
 

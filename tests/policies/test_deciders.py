@@ -20,6 +20,7 @@ from seqpo.policies.recurrent.deciders import (
     translate_segments,
 )
 from seqpo.policies.recurrent.streams import Decider, Environment, decode, turns
+from seqpo.policies.recurrent.translator import Proposal
 from tiny_translators import (
     END,
     STOP,
@@ -27,15 +28,12 @@ from tiny_translators import (
     Look,
     Table,
     algorithm_1,
-    random_table,
+    models,
     shown,
     source,
     sources,
-    tiny_translator,
     wins,
 )
-
-models = st.one_of(st.integers(0, 5).map(tiny_translator), st.integers(0, 5).map(random_table))
 
 
 def said(model: Table, decider: Decider, *words: int, limit: int = 9) -> str:
@@ -102,11 +100,11 @@ def test_first_words_are_read_without_a_look():
     assert said(Table(changing), WaitIfDiff(first=3), 5, 5, 5, 5, limit=1) == "r3 r4 w4"
 
 
-def likelihood(proposal, token: int) -> float:
+def likelihood(proposal: Proposal, token: int) -> float:
     return float(proposal.logits.log_softmax(-1)[0, token])
 
 
-def wait_if(first: int, peek: int, doubt: Callable[[Look, object], bool]) -> Callable[[Look], bool]:
+def wait_if(first: int, peek: int, doubt: Callable[[Look, Proposal], bool]) -> Callable[[Look], bool]:
     """Cho and Esipova's loop: a context that grows to what was looked at, READ by READ."""
     owed = first - 1
 
@@ -122,6 +120,14 @@ def wait_if(first: int, peek: int, doubt: Callable[[Look, object], bool]) -> Cal
     return decide
 
 
+def becomes_worse(look: Look, ahead: Proposal) -> bool:
+    return likelihood(ahead, look.candidate) < likelihood(look.proposal, look.candidate)
+
+
+def becomes_another(look: Look, ahead: Proposal) -> bool:
+    return int(ahead.logits.argmax()) != look.candidate
+
+
 def keeps_lag(k: int, look: Look) -> bool:
     within = look.written and look.candidate in (0, 1, 6, 7)
     return bool(within) or sum(token in (3, 4, 5) for token in look.written) + k <= look.words_read
@@ -131,11 +137,9 @@ def plain(kind: str, first: int, peek: int) -> tuple[Decider, Callable[[], Calla
     """A decider, and the same as a rule over one stream."""
     match kind:
         case "worse":
-            rule = lambda look, ahead: likelihood(ahead, look.candidate) < likelihood(look.proposal, look.candidate)  # noqa: E731
-            return WaitIfWorse(first, peek), lambda: wait_if(first, peek, rule)
+            return WaitIfWorse(first, peek), lambda: wait_if(first, peek, becomes_worse)
         case "diff":
-            rule = lambda look, ahead: int(ahead.logits.argmax()) != look.candidate  # noqa: E731
-            return WaitIfDiff(first, peek), lambda: wait_if(first, peek, rule)
+            return WaitIfDiff(first, peek), lambda: wait_if(first, peek, becomes_another)
         case "one":
             return WaitOneStep(), lambda: lambda look: look.number % 2 == 0
         case "lag":

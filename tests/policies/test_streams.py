@@ -21,6 +21,7 @@ from tiny_translators import (
     Table,
     algorithm_1,
     following,
+    models,
     random_table,
     shown,
     source,
@@ -31,7 +32,6 @@ from tiny_translators import (
 
 scripts = st.lists(st.booleans(), max_size=12)
 streams = st.lists(st.tuples(sources, scripts), min_size=1, max_size=7)
-models = st.one_of(st.integers(0, 5).map(tiny_translator), st.integers(0, 5).map(random_table))
 
 
 def always(view: View) -> torch.Tensor:

@@ -6,7 +6,6 @@ import copy
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 
 from seqpo import advantages, objectives
 from seqpo.advantages import Advantage, Comparison, Given
-from seqpo.episodes import Batch, Episode, Rewards, pack
+from seqpo.episodes import Batch, Rewards, pack
 from seqpo.policies.network import NetworkCritic, NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit, paid
 from seqpo.tasks.control.gym import GymTask
@@ -27,7 +26,7 @@ from seqpo.training.critic import CriticConfig
 from seqpo.training.loop import KLConfig, LoopConfig, optimize
 from seqpo.training.updates import OptimizerConfig
 from seqpo.training.world import World
-from tiny_runs import rows, weights
+from tiny_runs import InterruptedRunError, interrupt, rows, weights
 
 FAST = OptimizerConfig(lr=3e-2, warmup=0, decay="constant", weight_decay=0.0)
 CONFIG = LoopConfig(
@@ -296,27 +295,14 @@ def test_the_critic_goes_through_the_policys_minibatches(tmp_path: Path):
     assert asked == [(12, False), *[(6, True)] * 6]
 
 
-class InterruptedRunError(Exception):
-    pass
-
-
 @pytest.mark.parametrize(("stop", "warmup"), [(1, 0), (3, 1), (3, 3)])
 @every
-def test_a_run_goes_on_as_if_it_had_not_stopped(
-    tmp_path: Path, name: str, stop: int, warmup: int, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, name: str, stop: int, warmup: int):
     """And however often it was saved, before the policy's first update too."""
     config = replace(CONFIG, critic=replace(CONFIG.critic, warmup=warmup))
     run(tmp_path / "whole", replace(config, save_every=4), name=name)
     policy = walker()
-    sample, calls = policy.rollout, count()
-
-    def interrupted(*arguments: Any, **options: Any) -> list[Episode]:
-        if next(calls) == stop:
-            raise InterruptedRunError
-        return sample(*arguments, **options)
-
-    monkeypatch.setattr(policy, "rollout", interrupted)
+    interrupt(policy, stop)
     with pytest.raises(InterruptedRunError):
         run(tmp_path / "stopped", config, name=name, policy=policy)
     run(tmp_path / "stopped", config, name=name)

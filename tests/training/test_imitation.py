@@ -17,7 +17,7 @@ from seqpo.training import checkpoints
 from seqpo.training.imitation import ImitationConfig, imitate
 from seqpo.training.updates import DivergenceError, OptimizerConfig
 from seqpo.training.world import World
-from tiny_runs import exact_weights, rows, translation, translator, weights
+from tiny_runs import InterruptedRunError, exact_weights, rows, translation, translator, weights
 
 CONFIG = ImitationConfig(
     steps=6, batch=4, log_every=1, save_every=2, optimizer=OptimizerConfig(lr=1e-3, warmup=2, decay="linear")
@@ -31,10 +31,6 @@ def run(stage: Path, config: ImitationConfig = CONFIG, policy: CausalLMPolicy | 
 
 
 LAST = "checkpoint-00000006"
-
-
-class InterruptedRunError(Exception):
-    pass
 
 
 class Stops:

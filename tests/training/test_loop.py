@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from seqpo import advantages, objectives
-from seqpo.episodes import Batch, Episode, Rewards, pack
+from seqpo.episodes import Batch, Rewards, pack
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.policies.network import NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit
@@ -22,7 +22,7 @@ from seqpo.training import checkpoints
 from seqpo.training.loop import KLConfig, LoopConfig, LoopKLForm, optimize
 from seqpo.training.updates import DivergenceError, OptimizerConfig
 from seqpo.training.world import World
-from tiny_runs import exact_weights, rows, translation, translator, weights
+from tiny_runs import InterruptedRunError, exact_weights, interrupt, rows, translation, translator, weights
 
 CONFIG = LoopConfig(
     steps=4,
@@ -314,29 +314,16 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_weights_and_checkpoint_int
     assert torch.equal(weights(tmp_path / "bad" / LAST), weights(tmp_path / "good" / LAST))
 
 
-class InterruptedRunError(Exception):
-    pass
-
-
 @pytest.mark.parametrize("stop", [1, 3])
 @pytest.mark.parametrize(
     ("advantage", "kl"), [("dr-grpo", KLConfig(0.0)), ("dr-grpo", KLConfig(0.1, "k3")), ("spo", KLConfig(0.0))]
 )
-def test_a_run_goes_on_as_if_it_had_not_stopped(
-    tmp_path: Path, stop: int, advantage: str, kl: KLConfig, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, stop: int, advantage: str, kl: KLConfig):
     """What the advantage remembers (SPO's values of the starts) included."""
     config = replace(CONFIG, epochs=2, minibatches=2, kl=kl)
     run(tmp_path / "whole", config, advantage=advantage)
     policy = translator()
-    sample, calls = policy.rollout, count()
-
-    def interrupted(*arguments: Any, **options: Any) -> list[Episode]:
-        if next(calls) == stop:
-            raise InterruptedRunError
-        return sample(*arguments, **options)
-
-    monkeypatch.setattr(policy, "rollout", interrupted)
+    interrupt(policy, stop)
     with pytest.raises(InterruptedRunError):
         run(tmp_path / "stopped", config, advantage=advantage, policy=policy)
     run(tmp_path / "stopped", config, advantage=advantage)

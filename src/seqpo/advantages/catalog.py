@@ -132,7 +132,11 @@ def gu(discount: float = 1.0, rate: float = 0.1) -> Advantage:
     r"\frac{\Delta - \mathrm{mean}_{batch}(\Delta)}{\mathrm{std}_{batch}(\Delta)}, \quad \Delta = R - \hat v_{prompt}",
 )
 def spo(prior: float = 0.5, half_life: float = 0.06, rho_min: float = 0.875, rho_max: float = 0.96) -> Advantage:
-    """Return minus a value of the start that is tracked from visit to visit, whitened over the step."""
+    """Return minus a value of the start that is tracked from visit to visit, whitened over the step.
+
+    How fast a value forgets depends on `given.drift`. The training loop measures none: there ρ is `rho_max`, and
+    `half_life` has no effect.
+    """
     return RunningValue(prior, half_life, rho_min, rho_max)
 
 

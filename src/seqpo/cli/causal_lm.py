@@ -101,7 +101,7 @@ def _contestant(
     return Contestant(name, stage, translate, settings, rival)
 
 
-class Interpreter:
+class ModelInterpreter:
     """Translates one sentence, chunk by chunk.
 
     Args:
@@ -154,4 +154,5 @@ def booth(recipe: Recipe, stage: str) -> Booth:
     folder = build.stage_checkpoint(recipe, stage or (trained[-1] if trained else "sft"))
     frame = build.framing(recipe, build.load_tokenizer(folder))
     engine, episode = make_engine(load_model(folder), frame, slots=1), recipe.episode
-    return Booth(frame.source_unit, episode.chunk, lambda: Interpreter(engine, frame, episode.layout, episode.limit))
+    how = episode.layout, episode.limit
+    return Booth(frame.source_unit, episode.chunk, lambda: ModelInterpreter(engine, frame, *how))

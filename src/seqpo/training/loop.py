@@ -146,13 +146,7 @@ def optimize(
         ValueError: a KL coefficient without a reference, starts that the processes can't share equally, or an
             advantage that this task, this critic or this objective can't serve.
     """
-    if config.kl.coefficient and reference is None:
-        raise ValueError("a KL coefficient needs a reference policy; set it to 0 for none")
-    if world.size > 1 and config.starts % (world.size * config.minibatches):
-        raise ValueError(
-            f"{config.starts} starts can't be cut into {config.minibatches} minibatches on each of {world.size} "
-            f"processes: choose a multiple of {world.size * config.minibatches}"
-        )
+    _check(config, world, reference)
     check(advantage, task, critic)
     check_credit(objective, advantage)
     policy.module = world.wrap(policy.module)
@@ -161,14 +155,9 @@ def optimize(
         values = ValueLearner(critic, advantage, config.critic, config.minibatches, config.steps, world)
     own = config.steps - (config.critic.warmup if values else 0)
     updates = Updates(policy.module, config.optimizer, world, own * config.epochs * config.minibatches)
-    found = checkpoints.latest(stage) if resume_weights else None
-    done = checkpoints.resume(found, updates, resume_weights(found)) if found and resume_weights else 0
-    remembers = advantage if isinstance(advantage, Remembers) else None
-    if found and remembers:
-        remembers.recall(checkpoints.read_memory(found))
-    if found and values:
-        checkpoints.resume_critic(found, values.updates)
     learner = _Learner(policy, objective, advantage, config, updates, values, reference)
+    found = checkpoints.latest(stage) if resume_weights else None
+    done = learner.resume(found, resume_weights(found)) if found and resume_weights else 0
     policy.refresh(full_weights(policy.module))
     policy.module.eval()  # with dropout it would be another policy than the one that samples
     with RunLog(stage, "policy optimization", config.steps, done, silent=not world.leads) as log:
@@ -183,9 +172,17 @@ def optimize(
             if (step + 1) % config.log_every == 0 or last or probed:
                 log.write(step + 1, result, _shown(result))
             if (step + 1) % config.save_every == 0 or last:
-                memory = remembers.memory() if remembers else {}
-                critic_updates = values.updates if values else None
-                checkpoints.save(stage, step + 1, policy, updates, memory=memory, critic=critic_updates)
+                learner.save(stage, step + 1)
+
+
+def _check(config: LoopConfig, world: World, reference: object) -> None:
+    if config.kl.coefficient and reference is None:
+        raise ValueError("a KL coefficient needs a reference policy; set it to 0 for none")
+    if world.size > 1 and config.starts % (world.size * config.minibatches):
+        raise ValueError(
+            f"{config.starts} starts can't be cut into {config.minibatches} minibatches on each of {world.size} "
+            f"processes: choose a multiple of {world.size * config.minibatches}"
+        )
 
 
 @dataclass(frozen=True)
@@ -207,6 +204,21 @@ class _Learner:
     updates: Updates
     values: ValueLearner | None
     reference: Callable[[Batch], Tensor] | None
+
+    def save(self, stage: Path, step: int) -> None:
+        """Write a checkpoint of policy, critic and what the advantage remembers."""
+        memory = self.advantage.memory() if isinstance(self.advantage, Remembers) else None
+        critic = self.values.updates if self.values else None
+        checkpoints.save(stage, step, self.policy, self.updates, memory=memory, critic=critic)
+
+    def resume(self, folder: Path, weights: Mapping[str, Tensor]) -> int:
+        """Go on from a checkpoint; return the number of steps that had been taken."""
+        done = checkpoints.resume(folder, self.updates, weights)
+        if isinstance(self.advantage, Remembers):
+            self.advantage.recall(checkpoints.read_memory(folder))
+        if self.values:
+            checkpoints.resume_critic(folder, self.values.updates)
+        return done
 
     def step(self, task: Judges, step: int) -> dict[str, float]:
         """Take one rollout and the updates it is good for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -52,7 +53,7 @@ class WaitK:
 
 
 @dataclass(frozen=True)
-class _WaitIf:
+class _WaitIf(ABC):
     """Compare what is proposed with what would be, had a little more been read; if in doubt, read that.
 
     A context C grows only by what was looked at, so what it grows to is known from its length. Words that were
@@ -75,8 +76,9 @@ class _WaitIf:
         beyond = view.words_read - self.first
         return (beyond >= 0) & (beyond % self.peek == 0) & ~self._doubtful(view, view.peek(self.peek).logits)
 
+    @abstractmethod
     def _doubtful(self, view: View, ahead: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Say where `[B]` what would be proposed `[B, V]` makes the candidate doubtful."""
 
 
 @dataclass(frozen=True)
