@@ -95,18 +95,20 @@ def test_a_proposal_is_the_conditional_gru_by_hand():
     """One step of the paper's Eq. 2, with torch's own GRU cells."""
     annotations, read = MODEL.encode(torch.tensor([[3, 5, 7]])), torch.tensor([3])
     torch.testing.assert_close(MODEL.initial(annotations, read), torch.tanh(MODEL.bridge(annotations.mean(1))))
+    decoder = MODEL.decoder
     before, word = torch.randn(1, SHAPE.hidden, dtype=torch.float64), torch.tensor([6])
     embedded = MODEL.embed(word)
 
     def cell(inputs: torch.nn.Linear, recurrent_weight: Tensor, recurrent_bias: Tensor, given: Tensor, state: Tensor):
         return torch.gru_cell(given, state, inputs.weight, recurrent_weight, inputs.bias, recurrent_bias)
 
-    halfway = cell(MODEL.word_gates, MODEL.state_gates.weight, MODEL.state_gates.bias, embedded, before)
+    halfway = cell(decoder.word_gates, decoder.state_gates.weight, decoder.state_gates.bias, embedded, before)
     split = (SHAPE.attention, 3 * SHAPE.hidden)
-    (query, gates), (query_bias, bias) = MODEL.halfway.weight.split(split), MODEL.halfway.bias.split(split)
-    energy = torch.tanh(MODEL.attend(annotations)[0] + halfway @ query.t() + query_bias) @ MODEL.energy.weight[0]
+    (query, gates), (query_bias, bias) = decoder.halfway.weight.split(split), decoder.halfway.bias.split(split)
+    keys = decoder.attend(annotations)[0]
+    energy = keys @ (query @ halfway[0] + query_bias) / SHAPE.attention**0.5
     context = energy.softmax(0) @ annotations[0]
-    state = cell(MODEL.context_gates, gates, bias, context[None], halfway)
+    state = cell(decoder.context_gates, gates, bias, context[None], halfway)
     out = torch.tanh(MODEL.readout(torch.cat((state, context[None], embedded), 1)))
 
     proposal = MODEL.propose(before, word, annotations, read)

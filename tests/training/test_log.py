@@ -15,7 +15,7 @@ def steps(path: Path) -> list[float]:
 
 
 def logged(folder: Path, *numbers: int, done: int = 0) -> Path:
-    with RunLog(folder, "a stage", 10, done) as log:
+    with RunLog(folder, 10, done) as log:
         for step in numbers:
             log.write(step, {"loss": 1 / step})
     return folder / "metrics.jsonl"
@@ -28,7 +28,7 @@ def test_a_row_per_step(tmp_path: Path):
 
 
 def test_a_row_can_be_read_as_soon_as_it_is_written(tmp_path: Path):
-    with RunLog(tmp_path, "a stage", 10) as log:
+    with RunLog(tmp_path, 10) as log:
         log.write(1, {"loss": 2.0})
         assert steps(tmp_path / "metrics.jsonl") == [1]
 
@@ -40,7 +40,7 @@ def test_a_resumed_run_drops_what_came_after_its_checkpoint(tmp_path: Path):
 
 def test_a_run_that_is_killed_right_after_resuming_keeps_its_rows(tmp_path: Path):
     path = logged(tmp_path, 1, 2, 3)
-    with RunLog(tmp_path, "a stage", 10, done=2):
+    with RunLog(tmp_path, 10, done=2):
         assert steps(path) == [1, 2]  # as the file is before a row is written or anything closed
 
 
@@ -50,7 +50,7 @@ def test_a_fresh_run_begins_a_new_file(tmp_path: Path):
 
 
 def test_a_silent_log_leaves_nothing(tmp_path: Path):
-    with RunLog(tmp_path / "stage", "a stage", 10, silent=True) as log:
+    with RunLog(tmp_path / "stage", 10, silent=True) as log:
         log.write(1, {"loss": 1.0})
     assert list(tmp_path.iterdir()) == []
 
@@ -83,7 +83,7 @@ def test_tensorboard_shows_the_same_numbers(tmp_path: Path):
 
 
 def test_the_console_hears_of_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    with RunLog(tmp_path, "warm-up", 10) as log:
+    with RunLog(tmp_path / "sft", 10) as log:
         log.write(1, {"loss": 1.0}, "loss 1.000")
-    assert "warm-up 1: loss 1.000" in capsys.readouterr().err
-    json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert "sft 1: loss 1.000" in capsys.readouterr().err
+    json.loads((tmp_path / "sft" / "metrics.jsonl").read_text())

@@ -166,7 +166,7 @@ def _algorithm_1(environment: Environment, agent: Agent, source: Source, uniform
     written = 0
     while written < environment.limit:
         proposal = translator.propose(state, previous, annotations, torch.tensor([annotations.shape[1]]), keys)
-        candidate = proposal.logits.argmax(dim=-1)
+        candidate = proposal.candidate
         observed = torch.cat((proposal.context, proposal.state, translator.embed(candidate)), dim=-1)
         logits, memory = agent(observed[:, None], memory)
         action, _ = choose(logits[:, 0], torch.tensor([uniforms.next()], dtype=torch.float64))

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from seqpo import advantages, objectives, plugins
 from seqpo.advantages import Advantage
-from seqpo.cli.recipe import ChoiceConfig, CorpusConfig, Recipe, RecipeError
+from seqpo.cli.recipe import ChoiceConfig, CorpusConfig, Recipe, RecipeError, RuntimeConfig
 from seqpo.objectives import PolicyLoss
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.policies.fresh import load_model, new_model
@@ -126,6 +126,13 @@ def stage_checkpoint(recipe: Recipe, stage: str) -> Path:
         command = stage if stage in ("sft", "nmt") else "train"
         raise RecipeError(f"{recipe.out}/{stage}: no checkpoint there; run `seqpo {command}` first")
     return found
+
+
+def tune(runtime: RuntimeConfig) -> None:
+    """Set torch's threads, and the precision of its float32 products."""
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    torch.set_float32_matmul_precision(runtime.matmul_precision)
 
 
 def device(recipe: Recipe) -> torch.device:

@@ -29,6 +29,7 @@ SentenceKind = Literal["staircase", "outputs"]
 
 def evaluate(recipe: Recipe, *, out: Path, command: str) -> Report:
     """Measure a run, write `report.json`, `report.md` and `curve.png`, and print the table."""
+    build.tune(recipe.runtime)
     console = Console()
     data = build.corpus(recipe, "test")
     references = [pair.target for pair in data.pairs]
@@ -140,6 +141,7 @@ def plot_sentence(run: Path, kind: SentenceKind, number: int, systems: Sequence[
         RecipeError: no such sentence or system, or more than one system for a staircase.
     """
     recipe = of_run(run)
+    build.tune(recipe.runtime)
     pairs = build.corpus(recipe, "test").pairs
     if not 1 <= number <= len(pairs):
         raise RecipeError(f"the test set has sentences 1 to {len(pairs)}, not {number}")

@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
 
+from seqpo.cli import build
 from seqpo.cli.evaluating import of_run
 from seqpo.cli.kinds import KINDS
 from seqpo.tasks.translation.units import Unit, join, split
@@ -47,6 +48,7 @@ def translate(run: Path, *, stage: str = "", trace: bool = False) -> None:
         trace: show READ and WRITE with the number of source units read.
     """
     recipe = of_run(run)
+    build.tune(recipe.runtime)
     booth = KINDS[recipe.policy].booth(recipe, stage)
     interpreter, held, read = None, list[str](), 0
     for unit in arriving(sys.stdin, booth.unit):

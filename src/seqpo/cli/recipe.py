@@ -249,6 +249,8 @@ class RuntimeConfig:
         threads: of torch on a CPU; 0 leaves it to torch.
         precision: of training: "float32", or "bf16" for matrix products in bfloat16.
         rollout_precision: of the sampling engine's weights: "float32" or "bf16".
+        matmul_precision: of float32 matrix products, as `torch.set_float32_matmul_precision` has it: "highest", or
+            faster, "high" or "medium" (bfloat16 factors, float32 sums).
         slots: streams sampled at a time.
     """
 
@@ -257,6 +259,7 @@ class RuntimeConfig:
     threads: int = 0
     precision: Literal["float32", "bf16"] = "float32"
     rollout_precision: Literal["float32", "bf16"] = "float32"
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
     slots: int = 128
 
 

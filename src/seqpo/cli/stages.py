@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from transformers.utils.logging import disable_progress_bar
 
 from seqpo.cli import build
@@ -99,8 +98,7 @@ def _warm(recipe: Recipe) -> str | Path:
 def join(recipe: Recipe) -> AbstractContextManager[World]:
     """Join the processes of the run, on the recipe's device and threads."""
     disable_progress_bar()
-    if recipe.runtime.threads:
-        torch.set_num_threads(recipe.runtime.threads)
+    build.tune(recipe.runtime)
     return join_world(recipe.runtime.device, recipe.runtime.parallel)
 
 

@@ -31,10 +31,10 @@ _COLUMNS = (
     ("other_wait", "before others", 2),
     ("empty", "empty", 0),
 )
-_CONSOLE = ("bleu", "chrf", "al", "laal", "verb_wait", "other_wait")
-_SHORT = {"verb_wait": "verbs", "other_wait": "others"}
+_CONSOLE = ("bleu", "chrf", "al", "laal", "ap", "cw_mean", "verb_wait", "other_wait")
+_SHORT = {"cw_mean": "CW", "verb_wait": "verbs", "other_wait": "others"}
 _CAPTION = (
-    "± half the 95 % bootstrap interval; AL, LAAL in source units;\n"
+    "± half the 95 % bootstrap interval; AL, LAAL, CW in source units;\n"
     "verbs, others: source units read right before a clause-final verb, and before any other word"
 )
 _DECIMALS = {key: decimals for key, _, decimals in _COLUMNS}

@@ -96,7 +96,7 @@ def imitate(
     done = checkpoints.resume(found, updates, resume_weights(found)) if found and resume_weights else 0
     mine = world.share(config.batch, "demonstrations")
     policy.module.train()
-    with RunLog(stage, "warm-up", config.steps, done, silent=not world.leads) as log:
+    with RunLog(stage, config.steps, done, silent=not world.leads) as log:
         for step in range(done, config.steps):
             torch.manual_seed(step)  # dropout, if the model has any
             episodes = task.demonstrations(config.batch, step=step)

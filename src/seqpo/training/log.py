@@ -33,14 +33,13 @@ class RunLog:
     """Writes `metrics.jsonl` and shows progress. A silent one (other processes) does neither.
 
     Args:
-        folder: of the stage; created if needed.
-        title: shown before the progress bar.
+        folder: of the stage, whose name is shown; created if needed.
         steps: number of steps of the stage.
         done: steps that were taken before; later rows of an interrupted run are dropped from the file.
         silent: write and show nothing.
     """
 
-    def __init__(self, folder: Path, title: str, steps: int, done: int = 0, *, silent: bool = False) -> None:
+    def __init__(self, folder: Path, steps: int, done: int = 0, *, silent: bool = False) -> None:
         self._file: TextIO | None = None
         self._board: SummaryWriter | None = None
         self._progress: Progress | None = None
@@ -61,8 +60,8 @@ class RunLog:
         columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
         shown = TextColumn("{task.fields[shown]}")
         self._progress = Progress(*columns, TimeRemainingColumn(), shown, console=Console(file=sys.stderr))
-        self._task = self._progress.add_task(title, total=steps, completed=done, shown="")
-        self._title = title
+        self._task = self._progress.add_task(folder.name, total=steps, completed=done, shown="")
+        self._title = folder.name
 
     def __enter__(self) -> RunLog:
         if self._progress is not None:

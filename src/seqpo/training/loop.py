@@ -160,7 +160,7 @@ def optimize(
     done = learner.resume(found, resume_weights(found)) if found and resume_weights else 0
     policy.refresh(full_weights(policy.module))
     policy.module.eval()  # with dropout it would be another policy than the one that samples
-    with RunLog(stage, "policy optimization", config.steps, done, silent=not world.leads) as log:
+    with RunLog(stage, config.steps, done, silent=not world.leads) as log:
         for step in range(done, config.steps):
             result = learner.step(task, step)
             weights = full_weights(policy.module)

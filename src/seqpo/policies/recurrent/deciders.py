@@ -11,6 +11,7 @@ from torch import Tensor
 
 from seqpo.episodes import Source
 from seqpo.policies.recurrent.streams import Environment, Step, Steps, View, decode
+from seqpo.policies.recurrent.translator import Proposal
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,21 @@ class _WaitIf(ABC):
     def __call__(self, view: View) -> Tensor:
         """Write unless in doubt; read until C ends where a look ahead ended."""
         beyond = view.words_read - self.first
-        return (beyond >= 0) & (beyond % self.peek == 0) & ~self._doubtful(view, view.peek(self.peek).logits)
+        return (beyond >= 0) & (beyond % self.peek == 0) & ~self._doubtful(view, view.peek(self.peek))
 
     @abstractmethod
-    def _doubtful(self, view: View, ahead: Tensor) -> Tensor:
-        """Say where `[B]` what would be proposed `[B, V]` makes the candidate doubtful."""
+    def _doubtful(self, view: View, ahead: Proposal) -> Tensor:
+        """Say where `[B]` what would be proposed makes the candidate doubtful."""
 
 
 @dataclass(frozen=True)
 class WaitIfWorse(_WaitIf):
     """WIW: read on if that would make the candidate less likely (Cho and Esipova 2016, 1606.02012)."""
 
-    def _doubtful(self, view: View, ahead: Tensor) -> Tensor:
+    def _doubtful(self, view: View, ahead: Proposal) -> Tensor:
         now, then = (
             logits.log_softmax(dim=-1).gather(1, view.candidate[:, None]).squeeze(1)
-            for logits in (view.proposal.logits, ahead)
+            for logits in (view.proposal.logits, ahead.logits)
         )
         return then < now
 
@@ -97,8 +98,8 @@ class WaitIfWorse(_WaitIf):
 class WaitIfDiff(_WaitIf):
     """WID: read on if that would change the candidate (Cho and Esipova 2016, 1606.02012)."""
 
-    def _doubtful(self, view: View, ahead: Tensor) -> Tensor:
-        return ahead.argmax(dim=-1) != view.candidate
+    def _doubtful(self, view: View, ahead: Proposal) -> Tensor:
+        return ahead.candidate != view.candidate
 
 
 def translate_segments(environment: Environment, segmented: Sequence[Sequence[Source]]) -> list[Steps]:

@@ -89,7 +89,7 @@ def _greedy(translator: RecurrentTranslator, sources: list[Sequence[int]], limit
     tokens: list[Tensor] = []
     while len(tokens) < limit and not over.all():
         proposal = translator.propose(state, token, annotations, read, keys)
-        state, token = proposal.state, proposal.logits.argmax(dim=-1)
+        state, token = proposal.state, proposal.candidate
         over |= token == translator.stop
         tokens.append(token)
     rows = torch.stack(tokens, dim=1).tolist()

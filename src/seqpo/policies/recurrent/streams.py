@@ -122,10 +122,10 @@ class View:
     proposal: Proposal
     exhausted: Tensor
 
-    @cached_property
+    @property
     def candidate(self) -> Tensor:
-        """`[B]` the likeliest token (Eq. 3)."""
-        return self.proposal.logits.argmax(dim=-1)
+        """`[B]` the token that WRITE would write."""
+        return self.proposal.candidate
 
     @cached_property
     def observation(self) -> Tensor:
