@@ -8,10 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqpo.cli.recipe import EMBEDDED, ChoiceConfig, Recipe, RecipeError, load_recipe, override, save_recipe
+from seqpo.cli.build import tune
+from seqpo.cli.recipe import (
+    EMBEDDED,
+    ChoiceConfig,
+    Recipe,
+    RecipeError,
+    RuntimeConfig,
+    load_recipe,
+    override,
+    save_recipe,
+)
 from tiny_recipes import write_recipe
 
 EMBEDDED_NAMES = sorted(file.stem for file in EMBEDDED.glob("*.toml"))
@@ -157,3 +168,13 @@ def test_any_recipe_is_saved_and_loaded_as_it_is(
     file = tmp_path_factory.getbasetemp() / "recipe.toml"
     save_recipe(recipe, file)
     assert load_recipe(file) == recipe
+
+
+def test_the_runtime_sets_threads_and_precision_and_takes_them_back():
+    before = torch.get_num_threads()
+    try:
+        tune(RuntimeConfig(threads=1, matmul_precision="medium"))
+        assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == (1, "medium")
+    finally:
+        tune(RuntimeConfig(threads=before))
+    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == (before, "highest")

@@ -1,6 +1,5 @@
 """The quality–latency curve and the learning curves, as PNG files that are the same for the same numbers."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqpo.evaluation.families import family_of
 from seqpo.evaluation.report import Report, replacing
 from seqpo.evaluation.scores import METRICS, System
 
@@ -110,7 +110,7 @@ def quality_latency(
         axes.margins(x=0.1, y=0.12)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
         for system in systems:
-            if _family_of(system.name) == "offline":
+            if family_of(system.name) == "offline":
                 _draw_offline(axes, system, quality)
         if not families:
             axes.set_xticks([])
@@ -166,28 +166,16 @@ def drawing(path: str | Path, size: tuple[float, float]) -> "Iterator[Figure]":
             figure.savefig(draft, format="png", metadata={"Software": None})
 
 
-def _family_of(name: str) -> str:
-    if name.endswith("-beam"):
-        return f"{_family_of(name.removesuffix('-beam'))}-beam"
-    kind, _, lender = name.partition("@")
-    if re.fullmatch(r"wait[-_ ]?k?[-_= ]?\d+", kind):
-        return f"wait-k@{lender}" if lender else "wait-k"
-    for known in ("offline", "sft", "seqpo"):
-        if name.startswith(known):
-            return known
-    return re.sub(r"[-_= ]*\d+(\.\d+)?$", "", name) or name
-
-
 def _families(systems: Sequence[System]) -> list[_Family]:
     """The families with a latency, in the order of their first system, the fixed curve first."""
     styles = {"wait-k": (_FIXED, "o"), "sft": (_SFT, "s"), "seqpo": (_SEQPO, "D")}
-    names = dict.fromkeys(_family_of(system.name) for system in systems)
+    names = dict.fromkeys(family_of(system.name) for system in systems)
     others = cycle(_OTHERS)
     families = []
     for name in sorted(names, key=lambda name: name != "wait-k"):
         if name != "offline":
             colour, marker = styles.get(name) or next(others)
-            members = tuple(system for system in systems if _family_of(system.name) == name)
+            members = tuple(system for system in systems if family_of(system.name) == name)
             families.append(_Family(name, colour, marker, members))
     return families
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seqpo.evaluation.families import curves, follows_rules, quality_at
 from seqpo.evaluation.scores import Comparison, Setting, System
 from seqpo.records import RecordError, decode
 
@@ -127,6 +128,7 @@ def markdown(report: Report) -> str:
         [f"- {key}: {value}" for key, value in report.data.items()],
         _score_table(report.systems),
         ["Scores are given ± half their 95 % bootstrap interval. AL, LAAL, DAL, CW in source units."],
+        *(_margin_table(report.systems, by) for by in ("al", "ap")),
         _comparison_table(report.comparisons),
         ["## Examples"] if report.examples else [],
         *(["```", example, "```"] for example in report.examples),
@@ -161,6 +163,21 @@ def _score_table(systems: Sequence[System]) -> list[str]:
         ["system", *(title for _, title, _ in columns), "n"],
         [[system.name, *(_cell(system, key) for key, _, _ in columns), str(system.n)] for system in systems],
     )
+
+
+def _margin_table(systems: Sequence[System], by: str) -> list[str]:
+    """How far policies lie above the curves of baselines, at the same delay."""
+    rules, own = curves(systems), [system for system in systems if not follows_rules(system.name)]
+    if not rules or not own:
+        return []
+    rows = []
+    for system in own:
+        expected = [quality_at(curve, getattr(system, by), by=by) for curve in rules.values()]
+        rows.append([system.name, *("–" if value is None else f"{system.bleu - value:+.1f}" for value in expected)])
+    note = (
+        f"BLEU above (+) or below (−) baselines, interpolated at the same {_TITLES[by]}; – where they don't reach it."
+    )
+    return [*_table([f"at equal {_TITLES[by]}", *rules], rows), "", note]
 
 
 def _comparison_table(comparisons: Sequence[Comparison]) -> list[str]:
