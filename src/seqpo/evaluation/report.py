@@ -146,7 +146,7 @@ def console_table(report: Report) -> "Table":
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, caption=_CAPTION)
+    table = Table(box=SIMPLE_HEAD, caption=_CAPTION, pad_edge=False)
     table.add_column("system", no_wrap=True)
     shown = [key for key in _CONSOLE if any(getattr(system, key) is not None for system in report.systems)]
     for key in shown:

@@ -75,8 +75,7 @@ class ConditionalGRU(nn.Module):
 
     def __init__(self, embedding: int, hidden: int, attention: int) -> None:
         super().__init__()
-        self.hidden, self.attention = hidden, attention
-        self.attend = nn.Linear(hidden, attention, bias=False)  # it would shift all energies alike
+        self.attend = nn.Linear(hidden, attention, bias=False)  # a bias would shift all energies alike
         self.word_gates = nn.Linear(embedding, 3 * hidden)
         self.state_gates = nn.Linear(hidden, 3 * hidden)
         self.halfway = nn.Linear(hidden, attention + 3 * hidden)  # the query and the second GRU's gates, in one product
