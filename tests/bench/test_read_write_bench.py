@@ -20,7 +20,8 @@ def test_the_json_holds_what_is_promised(result: Result) -> None:
     data = json.loads(json.dumps(result.to_json()))
     assert data["ratios"]["one-by-one"] > 0
     assert data["equal"] == {"decisions": True}
-    assert data["medians"].keys() == {"together", "one-by-one"}
+    assert data["ratios"]["floor"] > 0
+    assert data["medians"].keys() == {"together", "one-by-one", "products"}
     per_second = data["setup"]["episodes per second"]
     assert per_second["together"] == pytest.approx(8 / data["medians"]["together"])
     assert data["setup"]["decisions"] >= 8

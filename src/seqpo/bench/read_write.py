@@ -1,17 +1,20 @@
 """`seqpo bench read-write`: all episodes of READ/WRITE agents together, against Algorithm 1 one sentence at a time.
 
 Both sample with the same weights at the same random numbers, so every READ and WRITE must be the same. The plain
-algorithm (Gu et al. 2016, 1610.00388) wastes nothing: a word is annotated when it is read, and never again.
+algorithm (Gu et al. 2016, 1610.00388) wastes nothing: a word is annotated when it is read, and never again. The
+floor is the time of the products with weights that all these decisions need, and of nothing else.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import torch
+from torch.nn.functional import linear
 
 from seqpo.bench.timing import BenchError, Result, in_turns, machine, medians, ratio, threads
 from seqpo.episodes import Episode, Source
@@ -116,16 +119,21 @@ def run(settings: ReadWriteBench) -> Result:
         alone = partial(one_by_one, policy, sources, settings.group_size)
         episodes = together()
         check(episodes, alone())
-        times = in_turns({"together": together, "one-by-one": alone}, settings.rounds)
+        decisions = sum(len(episode.turns) for episode in episodes)
+        floor = partial(products, policy, decisions)
+        times = in_turns({"together": together, "one-by-one": alone, "products": floor}, settings.rounds)
     middle = medians(times)
     return Result(
         name="read-write",
-        ratios={"one-by-one": ratio(times, "one-by-one", "together")},
+        ratios={
+            "one-by-one": ratio(times, "one-by-one", "together"),
+            "floor": ratio(times, "together", "products"),
+        },
         equal={"decisions": True},
         medians=middle,
         setup={
             **asdict(settings),
-            "decisions": sum(len(episode.turns) for episode in episodes),
+            "decisions": decisions,
             "episodes per second": {name: len(episodes) / seconds for name, seconds in middle.items()},
             **machine(),
         },
@@ -153,6 +161,20 @@ def one_by_one(policy: ReadWritePolicy, sources: Sequence[Source], group_size: i
     agent = policy.module
     assert isinstance(agent, Agent)
     return [_algorithm_1(policy.environment, agent, source, Uniforms(SEED, number)) for number, source in numbered]
+
+
+@torch.no_grad()
+def products(policy: ReadWritePolicy, decisions: int) -> None:
+    """Multiply by the weights of translator and agent as often as so many decisions need, with all slots full."""
+    translator, agent, rows = policy.environment.translator, policy.module, policy.environment.slots
+    decoder = translator.decoder
+    layers = decoder.word_gates, decoder.state_gates, decoder.halfway, decoder.context_gates, translator.readout
+    weights = [layer.weight for layer in layers] + [translator.embed.weight]
+    weights += [weight for weight in agent.parameters() if weight.ndim > 1]
+    factors = [(weight, torch.ones(rows, weight.shape[1])) for weight in weights]
+    for _ in range(math.ceil(decisions / rows)):
+        for weight, inputs in factors:
+            linear(inputs, weight)
 
 
 def _algorithm_1(environment: Environment, agent: Agent, source: Source, uniforms: Uniforms) -> Steps:
