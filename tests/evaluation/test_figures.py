@@ -55,6 +55,17 @@ def test_greedy_and_beam_are_a_pair_of_curves(tmp_path):
     (axes,) = quality_latency([Report(systems=tuple(agents))], tmp_path / "curve.png").axes
     points = [(2.5, 20.5), (3.5, 20.7)]
     assert series(axes) == {"ap": points, "ap-beam": points}
+    greedy, beam = (container.lines[0] for container in axes.containers)
+    assert (greedy.get_color(), greedy.get_marker()) == (beam.get_color(), beam.get_marker())
+    assert (greedy.is_dashed(), beam.is_dashed()) == (False, True)
+
+
+def test_all_systems_over_one_translator_can_be_told_apart(tmp_path):
+    names = ["ap-0.5", "cw-2", "wait-until-end", "wait-one-step", "wait-if-worse-1.1", "wait-if-diff-1.1"]
+    listed = [system(name, 20, 5) for name in (*names, "wait-3", "seg1-3", "seg2-3")]
+    (axes,) = quality_latency([Report(systems=tuple(listed))], tmp_path / "curve.png").axes
+    lines = [container.lines[0] for container in axes.containers]
+    assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines}) == len(listed)
 
 
 def test_every_kind_of_system_is_drawn_in_its_way(tmp_path):

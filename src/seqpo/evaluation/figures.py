@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqpo.evaluation.families import family_of
+from seqpo.evaluation.families import family_of, follows_rules
 from seqpo.evaluation.report import Report, replacing
 from seqpo.evaluation.scores import METRICS, System
 
@@ -35,7 +35,8 @@ LABELS = {
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; every family also has a marker of its own.
 _SEQPO, _SFT, _FIXED, _OFFLINE = "#D55E00", "#0072B2", "#6E6E6E", "#2B2B2B"
-_OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"), ("#56B4E9", "X"))
+_KNOWN = {"wait-k": (_FIXED, "o"), "sft": (_SFT, "s"), "seqpo": (_SEQPO, "D")}
+_OTHERS = (("#009E73", "^"), ("#CC79A7", "v"), ("#E69F00", "P"), ("#56B4E9", "X"), ("#000000", "h"), ("#B8A200", "*"))
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -167,22 +168,25 @@ def drawing(path: str | Path, size: tuple[float, float]) -> "Iterator[Figure]":
 
 
 def _families(systems: Sequence[System]) -> list[_Family]:
-    """The families with a latency, in the order of their first system, the fixed curve first."""
-    styles = {"wait-k": (_FIXED, "o"), "sft": (_SFT, "s"), "seqpo": (_SEQPO, "D")}
+    """The families with a latency: the fixed curve first, then policies, then other baselines.
+
+    A family with a beam looks like the one without it, but hollow.
+    """
     names = dict.fromkeys(family_of(system.name) for system in systems)
-    others = cycle(_OTHERS)
+    ranks = {name: (name != "wait-k", follows_rules(name)) for name in names if name != "offline"}
+    plain = dict.fromkeys(name.removesuffix("-beam") for name in ranks)
+    free = cycle([*(style for known, style in _KNOWN.items() if known not in plain and known != "wait-k"), *_OTHERS])
+    styles = {name: _KNOWN.get(name) or next(free) for name in sorted(plain, key=follows_rules)}
     families = []
-    for name in sorted(names, key=lambda name: name != "wait-k"):
-        if name != "offline":
-            colour, marker = styles.get(name) or next(others)
-            members = tuple(system for system in systems if family_of(system.name) == name)
-            families.append(_Family(name, colour, marker, members))
+    for name in sorted(ranks, key=ranks.__getitem__):
+        members = tuple(system for system in systems if family_of(system.name) == name)
+        families.append(_Family(name, *styles[name.removesuffix("-beam")], members))
     return families
 
 
 def _draw_family(axes: "Axes", family: _Family, quality: str, latency: str) -> None:
     systems = sorted(family.systems, key=lambda system: float(getattr(system, latency)))
-    fixed = family.name == "wait-k"
+    fixed, beam = family.name == "wait-k", family.name.endswith("-beam")
     axes.errorbar(
         [getattr(system, latency) for system in systems],
         [getattr(system, quality) for system in systems],
@@ -192,8 +196,10 @@ def _draw_family(axes: "Axes", family: _Family, quality: str, latency: str) -> N
         color=family.colour,
         marker=family.marker,
         markersize=5 if fixed else 7.5,
-        markeredgecolor="white",
-        markeredgewidth=0.8,
+        markerfacecolor="white" if beam else family.colour,
+        markeredgecolor=family.colour if beam else "white",
+        markeredgewidth=1.4 if beam else 0.8,
+        linestyle=(0, (4, 2)) if beam else "-",
         linewidth=1.6,
         elinewidth=0.9,
         zorder=3 if fixed else 4,
@@ -235,8 +241,9 @@ def _label_points(axes: "Axes", families: Sequence[_Family], quality: str, laten
     ink = _ink(axes, figure.dpi / 12)
     labels = [text.get_window_extent() for text in axes.texts]
     for family in families:
-        # a schedule with borrowed weights ("@") is one more curve: its name once, at its end, is enough
-        named = [(family.name, family.systems[-1])] if "@" in family.name else [(s.name, s) for s in family.systems]
+        # of one more curve, with borrowed weights or a beam, its name once, at its end, is enough
+        again = "@" in family.name or family.name.endswith("-beam")
+        named = [(family.name, family.systems[-1])] if again else [(s.name, s) for s in family.systems]
         for name, system in named:
             label = axes.annotate(
                 name,
