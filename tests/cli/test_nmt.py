@@ -189,5 +189,5 @@ def test_what_is_no_translator_is_named_by_file_and_key(line: str, said: str, tm
 def test_the_embedded_recipes_name_what_they_train():
     demo, real = load_recipe("read-write-demo"), load_recipe("read-write-de-en")
     assert demo.data.train.path == "grammar"
-    assert (real.nmt.model.hidden, real.nmt.model.embedding, real.vocabulary) == (512, 256, 10000)
+    assert (real.nmt.model.hidden, real.nmt.model.embedding, real.vocabulary) == (256, 256, 6000)
     assert real.nmt.max_pieces == 50
