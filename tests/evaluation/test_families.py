@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqpo.evaluation.families import curves, family_of, follows_rules, quality_at
+from seqpo.evaluation.families import bleu_at, curves, family_of, follows_rules
 from seqpo.evaluation.report import Report, markdown
 from seqpo.evaluation.scores import System
 
@@ -44,14 +44,14 @@ def test_curves_are_the_baselines_that_have_several_points():
 
 
 def test_between_two_points_of_a_curve_quality_is_on_the_line():
-    assert quality_at(WAIT_K, 2.0) == pytest.approx(16.0)
-    assert quality_at(WAIT_K, 0.8, by="ap") == pytest.approx(26.0)
-    assert quality_at(WAIT_K, 5.5) is quality_at(WAIT_K, 0.9) is None
+    assert bleu_at(WAIT_K, 2.0) == pytest.approx(16.0)
+    assert bleu_at(WAIT_K, 0.8, by="ap") == pytest.approx(26.0)
+    assert bleu_at(WAIT_K, 5.5) is bleu_at(WAIT_K, 0.9) is None
 
 
 @given(st.permutations(WAIT_K), st.floats(1.0, 5.0))
 def test_the_order_of_a_curve_does_not_matter(curve: list[System], delay: float):
-    assert quality_at(curve, delay) == quality_at(WAIT_K, delay)
+    assert bleu_at(curve, delay) == bleu_at(WAIT_K, delay)
 
 
 def test_a_report_says_how_far_policies_lie_above_the_curves():

@@ -30,21 +30,21 @@ def follows_rules(name: str) -> bool:
 
 def curves(systems: Sequence[System]) -> dict[str, list[System]]:
     """The families of baselines that have more than one member, by name."""
-    baselines = [system for system in systems if follows_rules(system.name)]
-    names = dict.fromkeys(family_of(system.name) for system in baselines)
-    members = {name: [system for system in baselines if family_of(system.name) == name] for name in names}
+    members: dict[str, list[System]] = {}
+    for system in systems:
+        if follows_rules(system.name):
+            members.setdefault(family_of(system.name), []).append(system)
     return {name: some for name, some in members.items() if len(some) > 1}
 
 
-def quality_at(curve: Sequence[System], delay: float, *, quality: str = "bleu", by: str = "al") -> float | None:
-    """Interpolate a curve's quality at some delay, linearly; None where the curve doesn't reach it.
+def bleu_at(curve: Sequence[System], delay: float, *, by: str = "al") -> float | None:
+    """Interpolate a curve's BLEU at some delay, linearly; None where the curve doesn't reach it.
 
     Args:
         curve: systems of a family, at least one.
         delay: where.
-        quality: the score that is interpolated.
         by: the score that `delay` is one of.
     """
-    points = sorted((float(getattr(system, by)), float(getattr(system, quality))) for system in curve)
+    points = sorted((float(getattr(system, by)), system.bleu) for system in curve)
     delays, values = zip(*points, strict=True)
     return float(np.interp(delay, delays, values)) if delays[0] <= delay <= delays[-1] else None

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seqpo.evaluation.families import curves, follows_rules, quality_at
+from seqpo.evaluation.families import bleu_at, curves, follows_rules
 from seqpo.evaluation.scores import Comparison, Setting, System
 from seqpo.records import RecordError, decode
 
@@ -172,7 +172,7 @@ def _margin_table(systems: Sequence[System], by: str) -> list[str]:
         return []
     rows = []
     for system in own:
-        expected = [quality_at(curve, getattr(system, by), by=by) for curve in rules.values()]
+        expected = [bleu_at(curve, getattr(system, by), by=by) for curve in rules.values()]
         rows.append([system.name, *("–" if value is None else f"{system.bleu - value:+.1f}" for value in expected)])
     note = (
         f"BLEU above (+) or below (−) baselines, interpolated at the same {_TITLES[by]}; – where they don't reach it."

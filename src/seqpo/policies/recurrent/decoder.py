@@ -148,8 +148,7 @@ def _step(
 class _Scan(Function):
     """All steps of a translation, with a gradient that gathers the weights' products into one for all steps.
 
-    Step by step, autograd would add to the gradients of weights, annotations and keys T times: half of the time of
-    pre-training.
+    Step by step, autograd would add to the gradients of weights, annotations and keys T times.
     """
 
     @staticmethod
