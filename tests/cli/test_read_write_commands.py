@@ -73,6 +73,19 @@ device = "cpu"
 threads = 1
 """
 
+WARM = """
+[schedule]
+wait_k = 1.0
+full_sentence = 0.0
+k = [3, 3]
+[sft]
+steps = 80
+batch = 12
+probe_every = 80
+save_every = 3
+optimizer = { lr = 1e-2, warmup = 2 }
+"""
+
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -294,6 +307,54 @@ def test_an_interrupted_agent_goes_on_as_if_it_had_not_been(run: Path, tmp_path:
 def test_an_advantage_without_values_trains_no_baseline(recipe: str, run: Path):
     seqpo("train", recipe, "--stage", "plain", "--advantage.name", "return-to-go", "--train.steps", 1)
     assert not any(name.startswith("critic/") for row in rows(run / "plain") for name in row)
+
+
+@pytest.fixture(scope="module")
+def warmed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A recipe whose agent has been warmed up, over the same translator."""
+    folder = tmp_path_factory.mktemp("warmed")
+    recipe = write_recipe(folder, text=TINY.replace("hidden = 8\n", "hidden = 48\n") + WARM)
+    (folder / "run").mkdir()
+    (folder / "run" / "nmt").symlink_to(run / "nmt")
+    seqpo("sft", recipe)
+    return recipe
+
+
+def test_a_warm_up_imitates_wait_k(warmed: str):
+    stage = Path(warmed).parent / "run" / "sft-agent"
+    assert rows(stage)[-1]["loss"] < 0.05  # nats per decision
+    assert {"dev/bleu", "dev/ap", "dev/al", "dev/cw_mean"} <= set(rows(stage)[-1])
+    home = house(load_recipe(stage / "recipe.toml"), torch.device("cpu"), slots=4)
+    texts = [pair.source for pair in sentences()[:6]]
+    sources = [spoken(home.framing, tuple(text.split())) for text in texts]
+    learnt = decode(home.environment, sources, AskAgent(load_agent(last(stage)), 4))
+    assert [[step.wrote for step in steps[:3]] for steps in learnt] == [[False, False, True]] * len(texts)
+
+
+def test_agents_begin_with_the_warm_up(warmed: str, capsys: pytest.CaptureFixture[str]):
+    run = Path(warmed).parent / "run"
+    seqpo("train", warmed, "--train.steps", 1, "--train.optimizer.lr", 1e-9, "--train.probe-every", 0)
+    assert f"begins with {last(run / 'sft-agent')}" in capsys.readouterr().err
+    torch.testing.assert_close(weights(last(run / "ap-0.5")), weights(last(run / "sft-agent")), rtol=0, atol=1e-7)
+    told = fails(capsys, "train", warmed, "--stage", "wider", "--agent.hidden", 9)
+    assert "an agent of width 48, the recipe's agent.hidden is 9: set it to the warm-up's, or run `seqpo sft`" in told
+
+
+def test_an_interrupted_warm_up_goes_on(warmed: str, run: Path, tmp_path: Path):
+    recipe = write_recipe(tmp_path, text=TINY.replace("hidden = 8\n", "hidden = 48\n") + WARM)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "nmt").symlink_to(run / "nmt")
+    seqpo("sft", recipe, "--sft.steps", 3, "--sft.optimizer.decay", "constant")
+    seqpo("sft", recipe, "--resume", "--sft.steps", 6, "--sft.optimizer.decay", "constant")
+    (tmp_path / "run" / "sft-agent").rename(tmp_path / "halves")
+    seqpo("sft", recipe, "--sft.steps", 6, "--sft.optimizer.decay", "constant")
+    assert torch.equal(weights(last(tmp_path / "halves")), weights(last(tmp_path / "run" / "sft-agent")))
+
+
+def test_a_warm_up_has_no_segments(warmed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    more = ["--schedule.segments", 0.5, "--sft.steps", 1]
+    (tmp_path / "nmt").symlink_to(Path(warmed).parent / "run" / "nmt")
+    assert "set schedule.segments = 0" in fails(capsys, "sft", warmed, "--out", tmp_path, *more)
 
 
 def test_seeds_make_agents():

@@ -15,6 +15,7 @@ from seqpo.policies.recurrent.deciders import (
     WaitIfDiff,
     WaitIfWorse,
     WaitK,
+    WaitLags,
     WaitOneStep,
     WaitUntilEnd,
     translate_segments,
@@ -67,6 +68,17 @@ def test_wait_k_finishes_a_word_that_has_begun():
     spelling = Table(lambda heard, written: wins({target[len(written)]: 1.0}))
     assert said(spelling, WaitK(1), 3, 4, 5) == "w3 w6 w7 r5 w5 r4 w4 w6 r2 w2"
     assert said(spelling, WaitK(2), 3, 4, 5) == "r3 w3 w6 w7 r5 w5 r4 w4 w6 w2"
+
+
+def test_each_stream_has_its_own_lag():
+    """Above the three words, it waits until the end; a third stream takes over the slot of the one that ends first."""
+    some = Environment(Table(echo), UNIT_STARTS, 9, 2)
+    found = decode(some, [source(3, 4, 5), source(3, 4), source(3, 4, 5)], WaitLags([4, 1, 2]))
+    assert [shown(steps) for steps in found] == [
+        said(Table(echo), WaitUntilEnd(), 3, 4, 5),
+        said(Table(echo), WaitK(1), 3, 4),
+        said(Table(echo), WaitK(2), 3, 4, 5),
+    ]
 
 
 def changing(heard: tuple[int, ...], written: tuple[int, ...]) -> torch.Tensor:

@@ -25,6 +25,7 @@ from seqpo.policies.recurrent.agent import (
     BaselineNetwork,
 )
 from seqpo.policies.recurrent.beam import beam_search
+from seqpo.policies.recurrent.deciders import WaitK, WaitUntilEnd
 from seqpo.policies.recurrent.files import FolderError, load_agent
 from seqpo.policies.recurrent.read_write import ReadWritePolicy, observations, steps
 from seqpo.policies.recurrent.streams import Environment, decode
@@ -152,6 +153,30 @@ def test_without_a_seed_the_likelier_action_is_taken():
     for _ in range(2):  # what it remembered of the first time is forgotten
         assert decided(episodes) == [shown(one) for one in decode(POLICY.environment, many, asked)]
     assert decided(episodes) == [shown(one) for one in beam_search(POLICY.environment, many, asked, 1)]
+
+
+def test_demonstrations_are_what_another_decides():
+    for decider in (WaitK(2), WaitUntilEnd()):
+        shown_by = [shown(one) for one in decode(POLICY.environment, [start.source for start in STARTS], decider)]
+        episodes = POLICY.demonstrate(STARTS, decider)
+        assert decided(episodes) == shown_by
+        assert [episode.start for episode in episodes] == [0, 1, 2]
+        for episode in episodes:
+            forced = [turn.observation.forced for turn in episode.turns]
+            assert forced == sorted(forced)
+            assert all(turn.action == (WRITE,) for turn in episode.turns if turn.observation.forced)
+
+
+def test_it_imitates_what_is_demonstrated():
+    some = policy(torch.float32)
+    optimizer = torch.optim.Adam(some.module.parameters(), lr=0.02)
+    batch = pack(some.demonstrate(STARTS, WaitK(2)))
+    for _ in range(60):
+        optimizer.zero_grad()
+        (-some.logprobs(batch).mean()).backward()
+        optimizer.step()
+    some.refresh(full_weights(some.module))
+    assert decided(some.rollout(STARTS, 1, seed=None)) == decided(some.demonstrate(STARTS, WaitK(2)))
 
 
 def test_only_free_decisions_of_the_agent_get_a_gradient():

@@ -87,6 +87,16 @@ def test_a_mixture_draws_what_it_is_made_of():
     assert _drawn(both, diagonal) == waits | lags
 
 
+def test_lags_are_drawn_of_wait_k_and_of_waiting_until_the_end():
+    def drawn(mixture: ScheduleMixture) -> set[int]:
+        return {mixture.draw_lag(random.Random(seed), 6) for seed in range(60)}
+
+    assert drawn(ScheduleMixture(1.0, 0.0, 0.0, k=(2, 4))) == {2, 3, 4}
+    assert drawn(ScheduleMixture(0.5, 0.0, 0.5, k=(2, 4))) == {2, 3, 4, 7}
+    with pytest.raises(ValueError, match=r"set schedule\.segments = 0"):
+        ScheduleMixture(0.5, 0.5, 0.0).draw_lag(random.Random(0), 6)
+
+
 def test_a_mixture_that_cannot_be_drawn_from_raises():
     with pytest.raises(ValueError, match="segment schedules need word alignments"):
         ScheduleMixture(0.0, 1.0, 0.0).draw(random.Random(0), 3, 3, None)

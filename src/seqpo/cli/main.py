@@ -114,11 +114,11 @@ class Demo:
 
 
 def sft(arguments: Sequence[str]) -> None:
-    """Supervised warm-up: train a tokenizer and a causal LM on scheduled episodes."""
+    """Supervised warm-up on scheduled episodes, of a causal LM with its tokenizer, or of a READ/WRITE agent."""
     stage, recipe = _recipe_of("sft", arguments)
-    from seqpo.cli import stages
+    from seqpo.cli.kinds import KINDS
 
-    print(stages.sft(recipe, resume=stage.resume))
+    print(KINDS[recipe.policy].sft(recipe, resume=stage.resume))
 
 
 def train(arguments: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from seqpo.cli.causal_lm import last_piece
 from seqpo.cli.contest import Booth
 from seqpo.cli.pretraining import STAGE
 from seqpo.cli.probing import readings
-from seqpo.cli.recipe import Recipe
+from seqpo.cli.recipe import Recipe, RecipeError
 from seqpo.cli.stages import join, say, stage_folder
 from seqpo.episodes import Batch, Source
 from seqpo.policies.recurrent.agent import Agent, AgentConfig, AskAgent, BaselineNetwork
@@ -35,6 +35,9 @@ from seqpo.training import checkpoints
 from seqpo.training.evidence import check, check_credit
 from seqpo.training.imitation import Probe
 from seqpo.training.loop import optimize
+
+WARM_UP = "sft-agent"
+"""Folder of an agent's warm-up in a run's, with which agents begin if there is one; `sft` is a language model's."""
 
 
 @dataclass
@@ -112,6 +115,9 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
         say(world, f"{len(pairs)} sentences from {data.name}", data.skipped)
         task = build.read_write_task(recipe, pairs, home.framing)
         agent, baseline = new_agent(recipe, home.observed)
+        if warm := checkpoints.latest(Path(recipe.out) / WARM_UP):
+            _begin_with(agent, warm)
+            say(world, f"begins with {warm}")
         critic = BaselineCritic(baseline) if "values" in advantage.needs else None
         check(advantage, task, critic)
         check_credit(objective, advantage)
@@ -140,6 +146,17 @@ def new_agent(recipe: Recipe, observed: int) -> tuple[Agent, BaselineNetwork]:
         torch.manual_seed(recipe.seed)
         agent = Agent(observed, AgentConfig(recipe.agent.hidden))
         return agent, BaselineNetwork(observed, recipe.agent.baseline_hidden)
+
+
+def _begin_with(agent: Agent, warm: Path) -> None:
+    """Take the weights of a warm-up."""
+    found = load_agent(warm)
+    if (found.observed, found.config) != (agent.observed, agent.config):
+        raise RecipeError(
+            f"{warm}: an agent of width {found.config.hidden}, the recipe's agent.hidden is {agent.config.hidden}: "
+            "set it to the warm-up's, or run `seqpo sft` again"
+        )
+    agent.load_state_dict(found.state_dict())
 
 
 def agent_probe(recipe: Recipe, home: House, pairs: Sequence[Pair]) -> Probe:
@@ -206,8 +223,7 @@ def agent_of(recipe: Recipe, stage: str, device: torch.device) -> Agent:
 def trained(recipe: Recipe) -> list[str]:
     """List the stages whose agents have been trained, in the order of the recipe."""
     named = dict.fromkeys((*recipe.evaluation.stages, recipe.stage))
-    agents = [stage for stage in named if stage not in ("sft", STAGE)]
-    return [stage for stage in agents if checkpoints.latest(Path(recipe.out) / stage)]
+    return [stage for stage in named if stage not in ("sft", STAGE) and checkpoints.latest(Path(recipe.out) / stage)]
 
 
 def booth(recipe: Recipe, stage: str) -> Booth:

@@ -50,7 +50,26 @@ class WaitK:
 
     def __call__(self, view: View) -> Tensor:
         """Write within a unit, and where a next one would keep the lag."""
-        return ~view.begins_unit | (view.written.units <= view.words_read - self.k)
+        return _keeps_lag(view, self.k)
+
+
+@dataclass(frozen=True)
+class WaitLags:
+    """Wait-k with a k for each stream: a teacher of agents.
+
+    Attributes:
+        lags: the k of each stream; above the words of its source, it waits until the end.
+    """
+
+    lags: Sequence[int]
+
+    def __call__(self, view: View) -> Tensor:
+        """Write within a unit, and where a next one would keep the stream's lag."""
+        return _keeps_lag(view, view.words_read.new_tensor([self.lags[stream] for stream in view.streams]))
+
+
+def _keeps_lag(view: View, lag: int | Tensor) -> Tensor:
+    return ~view.begins_unit | (view.written.units <= view.words_read - lag)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from seqpo.episodes import Batch, Episode, Source, Turn
 from seqpo.policies.recurrent.agent import WRITE, Agent, AskAgent
 from seqpo.policies.recurrent.files import save_agent
-from seqpo.policies.recurrent.streams import Environment, Step, Steps, View, decode
+from seqpo.policies.recurrent.streams import Decider, Environment, Step, Steps, View, decode
 from seqpo.sessions.sampling import Uniforms
 
 
@@ -81,10 +81,27 @@ class ReadWritePolicy:
         if seed is not None:
             uniforms = [Uniforms(seed, first * group_size + number) for number in range(len(sources))]
         asked = AskAgent(self._actor, self.environment.slots, uniforms)
+        taken = self._decided(sources, asked.choose)
+        return [Episode(first + i // group_size, some, self.version) for i, some in enumerate(taken)]
+
+    def demonstrate(self, starts: Sequence[Start], decider: Decider) -> list[Episode]:
+        """Record what another decider does, an episode from each start; log-probs are 0."""
+
+        def choose(view: View) -> tuple[Tensor, Tensor]:
+            wrote = decider(view) | view.exhausted
+            return wrote.long(), torch.zeros_like(wrote, dtype=torch.float32)
+
+        taken = self._decided([start.source for start in starts], choose)
+        return [Episode(number, some, self.version) for number, some in enumerate(taken)]
+
+    def _decided(
+        self, sources: Sequence[Source], choose: Callable[[View], tuple[Tensor, Tensor]]
+    ) -> list[tuple[Turn, ...]]:
+        """Record the decisions on each source, given a function to actions `[B]` and their log-probs `[B]`."""
         seen: list[tuple[list[int], Tensor, Tensor, Tensor]] = []
 
         def decide(view: View) -> Tensor:
-            actions, logprobs = asked.choose(view)
+            actions, logprobs = choose(view)
             logprobs = logprobs.masked_fill(view.exhausted, 0.0)
             seen.append((view.streams, view.observation.float(), logprobs, view.exhausted))
             return actions == WRITE
@@ -96,7 +113,7 @@ class ReadWritePolicy:
             for stream, row, logprob, no_choice in rows:
                 step = next(decoded[stream])
                 turns[stream].append(Turn(Glimpse(row, step.token, no_choice), (int(step.wrote),), (logprob,)))
-        return [Episode(first + i // group_size, tuple(taken), self.version) for i, taken in enumerate(turns)]
+        return [tuple(taken) for taken in turns]
 
     def logprobs(self, batch: Batch) -> Tensor:
         """Score the decisions of a batch: `[N]`, differentiable in the agent's weights."""

@@ -96,3 +96,14 @@ class ScheduleMixture:
                 "let eflomal make one (data.align = true), or set sft.schedule.segments = 0"
             )
         return segments(source_length, target_length, alignment, rng.randint(0, self.lag))
+
+    def draw_lag(self, rng: random.Random, source_length: int) -> int:
+        """Draw the k of a wait-k schedule; that of waiting until the end is more than the units of the source.
+
+        Raises:
+            ValueError: segments are wanted, which have no constant lag.
+        """
+        if self.segments:
+            raise ValueError("segment schedules need a translation that is given: set schedule.segments = 0")
+        (kind,) = rng.choices(("wait-k", "full"), (self.wait_k, self.full_sentence))
+        return rng.randint(*self.k) if kind == "wait-k" else source_length + 1

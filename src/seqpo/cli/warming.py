@@ -1,0 +1,67 @@
+"""`seqpo sft` with `policy = "read-write"`: an agent learns wait-k of many k before it learns by rewards."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from seqpo.cli import build
+from seqpo.cli.read_write import WARM_UP, agent_probe, house, new_agent
+from seqpo.cli.recipe import Recipe
+from seqpo.cli.stages import join, say, stage_folder
+from seqpo.episodes import Episode
+from seqpo.policies.recurrent.deciders import WaitLags
+from seqpo.policies.recurrent.files import load_agent
+from seqpo.policies.recurrent.read_write import ReadWritePolicy
+from seqpo.tasks.translation.pairs import fitting
+from seqpo.tasks.translation.read_write import ReadWriteTask
+from seqpo.tasks.translation.schedules import ScheduleMixture
+from seqpo.training.imitation import imitate
+
+
+@dataclass(frozen=True)
+class _Lessons:
+    """Demonstrations over the policy's translator, an episode per sentence with a lag of its own."""
+
+    policy: ReadWritePolicy
+    task: ReadWriteTask
+    schedule: ScheduleMixture
+
+    def demonstrations(self, count: int, *, step: int) -> list[Episode]:
+        """Return the episodes of a step."""
+        starts = self.task.starts(count, step=step)
+        rng = random.Random(f"{self.task.seed} lags {step}")
+        lags = [self.schedule.draw_lag(rng, len(start.units)) for start in starts]
+        return self.policy.demonstrate(starts, WaitLags(lags))
+
+
+def sft(recipe: Recipe, *, resume: bool = False) -> Path:
+    """Warm an agent up over the run's translator; return the stage's folder."""
+    with join(recipe) as world:
+        home = house(recipe, world.device, recipe.runtime.slots)
+        data = build.corpus(recipe, "train")
+        pairs = fitting(data.pairs, home.framing, recipe.nmt.max_pieces)
+        say(world, f"{len(pairs)} sentences from {data.name}", data.skipped)
+        policy = ReadWritePolicy(home.environment, new_agent(recipe, home.observed)[0])
+        stage = stage_folder(recipe, WARM_UP, resume, world)
+        probe = None
+        if recipe.sft.probe_every and world.leads:
+            probe = agent_probe(recipe, home, build.corpus(recipe, "dev").pairs)
+        imitate(
+            policy,
+            _Lessons(policy, build.read_write_task(recipe, pairs, home.framing), recipe.schedule),
+            recipe.sft,
+            world=world,
+            stage=stage,
+            resume_weights=_weights if resume else None,
+            probe=probe,
+        )
+    return stage
+
+
+def _weights(folder: Path) -> Mapping[str, Tensor]:
+    return load_agent(folder).state_dict()
