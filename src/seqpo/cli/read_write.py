@@ -28,13 +28,14 @@ from seqpo.segments import Level
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.framing import Framing, plain_framing
 from seqpo.tasks.translation.pairs import fitting
-from seqpo.tasks.translation.read_write import record, spoken
+from seqpo.tasks.translation.read_write import ReadWriteTask, record, spoken
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
 from seqpo.training import checkpoints
 from seqpo.training.evidence import check, check_credit
 from seqpo.training.imitation import Probe
 from seqpo.training.loop import optimize
+from seqpo.training.world import World
 
 WARM_UP = "sft-agent"
 """Folder of an agent's warm-up in a run's, with which agents begin if there is one; `sft` is a language model's."""
@@ -110,10 +111,7 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
     objective, advantage = build.objective(recipe.objective), build.advantage(recipe.advantage)
     with join(recipe) as world:
         home = house(recipe, world.device, recipe.runtime.slots)
-        data = build.corpus(recipe, "train")
-        pairs = fitting(data.pairs, home.framing, recipe.nmt.max_pieces)
-        say(world, f"{len(pairs)} sentences from {data.name}", data.skipped)
-        task = build.read_write_task(recipe, pairs, home.framing)
+        task = training_task(recipe, home, world)
         agent, baseline = new_agent(recipe, home.observed)
         if warm := checkpoints.latest(Path(recipe.out) / WARM_UP):
             _begin_with(agent, warm)
@@ -134,10 +132,23 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
             world=world,
             stage=stage,
             critic=critic,
-            resume_weights=(lambda folder: load_agent(folder).state_dict()) if resume else None,
+            resume_weights=agent_weights if resume else None,
             probe=probe,
         )
     return stage
+
+
+def training_task(recipe: Recipe, home: House, world: World) -> ReadWriteTask:
+    """Make the task of the training sentences that the translator can take, and say how many there are."""
+    data = build.corpus(recipe, "train")
+    pairs = fitting(data.pairs, home.framing, recipe.nmt.max_pieces)
+    say(world, f"{len(pairs)} sentences from {data.name}", data.skipped)
+    return build.read_write_task(recipe, pairs, home.framing)
+
+
+def agent_weights(folder: Path) -> Mapping[str, Tensor]:
+    """Read an agent's weights from a checkpoint."""
+    return load_agent(folder).state_dict()
 
 
 def new_agent(recipe: Recipe, observed: int) -> tuple[Agent, BaselineNetwork]:

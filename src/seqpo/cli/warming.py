@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from seqpo.cli import build
-from seqpo.cli.read_write import WARM_UP, agent_probe, house, new_agent
+from seqpo.cli.read_write import WARM_UP, agent_probe, agent_weights, house, new_agent, training_task
 from seqpo.cli.recipe import Recipe
-from seqpo.cli.stages import join, say, stage_folder
+from seqpo.cli.stages import join, stage_folder
 from seqpo.episodes import Episode
 from seqpo.policies.recurrent.deciders import WaitLags
-from seqpo.policies.recurrent.files import load_agent
 from seqpo.policies.recurrent.read_write import ReadWritePolicy
-from seqpo.tasks.translation.pairs import fitting
 from seqpo.tasks.translation.read_write import ReadWriteTask
 from seqpo.tasks.translation.schedules import ScheduleMixture
 from seqpo.training.imitation import imitate
@@ -43,9 +38,7 @@ def sft(recipe: Recipe, *, resume: bool = False) -> Path:
     """Warm an agent up over the run's translator; return the stage's folder."""
     with join(recipe) as world:
         home = house(recipe, world.device, recipe.runtime.slots)
-        data = build.corpus(recipe, "train")
-        pairs = fitting(data.pairs, home.framing, recipe.nmt.max_pieces)
-        say(world, f"{len(pairs)} sentences from {data.name}", data.skipped)
+        task = training_task(recipe, home, world)
         policy = ReadWritePolicy(home.environment, new_agent(recipe, home.observed)[0])
         stage = stage_folder(recipe, WARM_UP, resume, world)
         probe = None
@@ -53,15 +46,11 @@ def sft(recipe: Recipe, *, resume: bool = False) -> Path:
             probe = agent_probe(recipe, home, build.corpus(recipe, "dev").pairs)
         imitate(
             policy,
-            _Lessons(policy, build.read_write_task(recipe, pairs, home.framing), recipe.schedule),
+            _Lessons(policy, task, recipe.schedule),
             recipe.sft,
             world=world,
             stage=stage,
-            resume_weights=_weights if resume else None,
+            resume_weights=agent_weights if resume else None,
             probe=probe,
         )
     return stage
-
-
-def _weights(folder: Path) -> Mapping[str, Tensor]:
-    return load_agent(folder).state_dict()
