@@ -73,7 +73,9 @@ device = "cpu"
 threads = 1
 """
 
-WARM = """
+WARM = (
+    TINY.replace("hidden = 8\n", "hidden = 48\n")
+    + """
 [schedule]
 wait_k = 1.0
 full_sentence = 0.0
@@ -85,6 +87,7 @@ probe_every = 80
 save_every = 3
 optimizer = { lr = 1e-2, warmup = 2 }
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,13 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def run(recipe: str) -> Path:
     return Path(recipe).parent / "run"
+
+
+def over_the_same(run: Path, folder: Path, text: str) -> str:
+    """Write a recipe in a folder, whose run has the translator of another."""
+    (folder / "run").mkdir()
+    (folder / "run" / "nmt").symlink_to(run / "nmt")
+    return write_recipe(folder, text=text)
 
 
 def last(stage: Path) -> Path:
@@ -285,9 +295,7 @@ def test_a_live_trace_names_every_word(run: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_interrupted_agent_goes_on_as_if_it_had_not_been(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    recipe = write_recipe(tmp_path, text=TINY)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "nmt").symlink_to(run / "nmt")
+    recipe = over_the_same(run, tmp_path, TINY)
     save = checkpoints.save
 
     def killed(stage: Path, step: int, *rest: object, **more: object) -> None:
@@ -312,10 +320,7 @@ def test_an_advantage_without_values_trains_no_baseline(recipe: str, run: Path):
 @pytest.fixture(scope="module")
 def warmed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A recipe whose agent has been warmed up, over the same translator."""
-    folder = tmp_path_factory.mktemp("warmed")
-    recipe = write_recipe(folder, text=TINY.replace("hidden = 8\n", "hidden = 48\n") + WARM)
-    (folder / "run").mkdir()
-    (folder / "run" / "nmt").symlink_to(run / "nmt")
+    recipe = over_the_same(run, tmp_path_factory.mktemp("warmed"), WARM)
     seqpo("sft", recipe)
     return recipe
 
@@ -341,20 +346,12 @@ def test_agents_begin_with_the_warm_up(warmed: str, capsys: pytest.CaptureFixtur
 
 
 def test_an_interrupted_warm_up_goes_on(warmed: str, run: Path, tmp_path: Path):
-    recipe = write_recipe(tmp_path, text=TINY.replace("hidden = 8\n", "hidden = 48\n") + WARM)
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "nmt").symlink_to(run / "nmt")
+    recipe = over_the_same(run, tmp_path, WARM)
     seqpo("sft", recipe, "--sft.steps", 3, "--sft.optimizer.decay", "constant")
     seqpo("sft", recipe, "--resume", "--sft.steps", 6, "--sft.optimizer.decay", "constant")
     (tmp_path / "run" / "sft-agent").rename(tmp_path / "halves")
     seqpo("sft", recipe, "--sft.steps", 6, "--sft.optimizer.decay", "constant")
     assert torch.equal(weights(last(tmp_path / "halves")), weights(last(tmp_path / "run" / "sft-agent")))
-
-
-def test_a_warm_up_has_no_segments(warmed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    more = ["--schedule.segments", 0.5, "--sft.steps", 1]
-    (tmp_path / "nmt").symlink_to(Path(warmed).parent / "run" / "nmt")
-    assert "set schedule.segments = 0" in fails(capsys, "sft", warmed, "--out", tmp_path, *more)
 
 
 def test_seeds_make_agents():
@@ -374,10 +371,10 @@ def test_without_an_agent_nothing_is_translated(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(sys, "stdin", io.StringIO("ja\n"))
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "nmt").symlink_to(run / "nmt")
+    over_the_same(run, tmp_path, TINY)
     assert "ap-0.5: no checkpoint there; run `seqpo train` first" in fails(capsys, "translate", tmp_path / "run")
     assert "nobody: no checkpoint there" in fails(capsys, "translate", run, "--stage", "nobody")
+    assert "run `seqpo sft` first" in fails(capsys, "translate", run, "--stage", "sft-agent")
     assert "not of a READ/WRITE agent" in fails(capsys, "translate", run, "--stage", "nmt")
 
 
@@ -405,6 +402,10 @@ def test_what_does_not_fit_together_is_said(
         ("[evaluation.segments]\nmu = [0.5]", r"evaluation.segments: mu, a mean length of segments, is 1 or more"),
         ("[evaluation.segments]\nsentences = 0", r"evaluation.segments: sentences and max_length must be positive"),
         ("policy = 'read-write'", "train.kl.coefficient = 0"),
+        (
+            "policy = 'read-write'\ntrain = { kl = { coefficient = 0.0 } }\nschedule = { segments = 0.5 }",
+            "schedule.segments = 0",
+        ),
     ],
 )
 def test_what_is_no_recipe_is_named_by_file_and_key(text: str, said: str, tmp_path: Path):

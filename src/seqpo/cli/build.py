@@ -123,7 +123,7 @@ def stage_checkpoint(recipe: Recipe, stage: str) -> Path:
     """
     found = checkpoints.latest(Path(recipe.out) / stage)
     if found is None:
-        command = stage if stage in ("sft", "nmt") else "train"
+        command = {"sft": "sft", "sft-agent": "sft", "nmt": "nmt"}.get(stage, "train")
         raise RecipeError(f"{recipe.out}/{stage}: no checkpoint there; run `seqpo {command}` first")
     return found
 

@@ -312,7 +312,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.policy == "read-write" and self.train.kl.coefficient:
-            raise ValueError("a READ/WRITE agent begins as chance does, nothing to stay near: train.kl.coefficient = 0")
+            raise ValueError("a READ/WRITE agent has no reference to stay near: train.kl.coefficient = 0")
+        if self.policy == "read-write" and self.schedule.segments:
+            raise ValueError("a READ/WRITE agent is warmed up by wait-k, without segments: schedule.segments = 0")
 
 
 EMBEDDED = Path(__file__).parent.parent / "recipes"

@@ -88,7 +88,7 @@ class ReadWritePolicy:
         """Record what another decider does, an episode from each start; log-probs are 0."""
 
         def choose(view: View) -> tuple[Tensor, Tensor]:
-            wrote = decider(view) | view.exhausted
+            wrote = decider(view)
             return wrote.long(), torch.zeros_like(wrote, dtype=torch.float32)
 
         taken = self._decided([start.source for start in starts], choose)

@@ -93,7 +93,7 @@ class ScheduleMixture:
         if alignment is None:
             raise ValueError(
                 "segment schedules need word alignments: give an alignment column, "
-                "let eflomal make one (data.align = true), or set sft.schedule.segments = 0"
+                "let eflomal make one (data.align = true), or set schedule.segments = 0"
             )
         return segments(source_length, target_length, alignment, rng.randint(0, self.lag))
 
