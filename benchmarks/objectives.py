@@ -7,7 +7,7 @@ Three measurements, each with outputs shown to be equal before anything is timed
 - loss and backward of a million action tokens in 20,000 episodes, given their log-probs: seqpo's `flat`, the same
   formula on padded tensors (`padded`), and TRL's `GRPOTrainer._compute_loss` (`trl`) with its log-probs put in. Lengths
   are `even`ly spread, which pads by 1.8, or have a long `tail`, which pads by 8; and the peak memory of each;
-- the share of that in an update of the model of `seqpo bench update`;
+- the share of that in an update of the model of `python -m benchmarks update`;
 - from hidden states to the loss with a vocabulary of 151,936: `chunked`, `plain` (all logits at once) and Liger's
   fused loss (`liger`), with time and peak memory, each in a process of its own.
 
@@ -34,14 +34,14 @@ import torch
 import tyro
 from torch import Tensor
 
+from benchmarks.memory import peak_resident, reset_peak
+from benchmarks.timing import Result, assert_close, in_turns, machine, medians, ratio, threads
+from benchmarks.update import new_policy, random_episodes
+from benchmarks.workload import Workload
 from seqpo import objectives
-from seqpo.bench.memory import peak_resident, reset_peak
-from seqpo.bench.timing import Result, assert_close, in_turns, machine, medians, ratio, threads
-from seqpo.bench.update import new_policy, random_episodes
-from seqpo.bench.workload import Workload
-from seqpo.episodes import pack
 from seqpo.objectives import Padded
 from seqpo.policies.logprobs import chosen_logprobs
+from seqpo.types import pack
 
 Lengths = Literal["even", "tail"]
 TOLERANCE = 1e-4

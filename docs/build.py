@@ -74,7 +74,7 @@ def objective_section(name: str) -> str:
     made = objectives.get(name)
     chosen = [f"level {made.level}", f"φ {made.gate!r}"]
     chosen += [f"{made.pool} pool"] if made.level != "token" else []
-    chosen += [f"ψ {made.weighting!r}", f"credit {made.credit}" if made.credit != "unit" else "", made.aggregate]
+    chosen += [f"ψ {made.weighting!r}", f"credit {made.credit}" if made.credit != "level" else "", made.aggregate]
     return section(name, entry, " · ".join(filter(None, chosen)))
 
 

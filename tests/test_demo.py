@@ -6,7 +6,7 @@ import pytest
 from seqpo.cli import main
 from seqpo.evaluation.report import Report
 
-SHORTER = "--sft.steps 700 --sft.probe-every 0 --train.steps 40 --train.probe-every 0 --data.test.count 200"
+SHORTER = "--sft.steps 700 --sft.eval-every 0 --train.steps 40 --train.eval-every 0 --data.test.count 200"
 
 
 @pytest.mark.slow

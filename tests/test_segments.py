@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqpo.segments import LEVELS, Level, Segments, Totals, add_by
+from seqpo.segments import LEVELS, Denominators, Level, Segments, add_by
 
 # three episodes: turns of 2 and 1 tokens, of 1 token, of 3 tokens
 BY_HAND = Segments(
@@ -21,15 +21,15 @@ VALUES = torch.tensor([1.0, 2.0, 6.0, 4.0, 5.0, 6.0, 7.0])
 
 def test_counts_by_hand():
     assert (BY_HAND.tokens, BY_HAND.turns, BY_HAND.episodes) == (7, 4, 3)
-    assert BY_HAND.totals == Totals(episodes=3, tokens=7)
+    assert BY_HAND.denominators == Denominators(episodes=3, tokens=7)
     assert BY_HAND.token_episode.tolist() == [0, 0, 0, 1, 2, 2, 2]
-    assert [BY_HAND.units(level) for level in LEVELS] == [7, 4, 3]
+    assert [BY_HAND.count(level) for level in LEVELS] == [7, 4, 3]
     assert BY_HAND.lengths("token").tolist() == [1] * 7
     assert BY_HAND.lengths("turn").tolist() == [2, 1, 1, 3]
     assert BY_HAND.lengths("sequence").tolist() == [3, 1, 3]
-    assert BY_HAND.units_per_episode("token").tolist() == [3, 1, 3]
-    assert BY_HAND.units_per_episode("turn").tolist() == [2, 1, 1]
-    assert BY_HAND.units_per_episode("sequence").tolist() == [1, 1, 1]
+    assert BY_HAND.count_per_episode("token").tolist() == [3, 1, 3]
+    assert BY_HAND.count_per_episode("turn").tolist() == [2, 1, 1]
+    assert BY_HAND.count_per_episode("sequence").tolist() == [1, 1, 1]
 
 
 def test_sums_and_means_by_hand():
@@ -64,7 +64,7 @@ def test_equals_python_loops(level: Level, shape: list[list[int]], seed: int):
     torch.testing.assert_close(segments.mean(values, level), torch.stack([p.mean() for p in pieces]))
     spread = segments.spread(torch.arange(len(sizes)), level)
     assert spread.tolist() == [i for i, size in enumerate(sizes) for _ in range(size)]
-    assert segments.units(level) == len(segments.unit_episode(level)) == len(sizes)
+    assert segments.count(level) == len(segments.episode_of(level)) == len(sizes)
 
 
 def test_add_by_leaves_zero_where_nothing_is_added():

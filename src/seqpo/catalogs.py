@@ -1,10 +1,13 @@
-"""Catalogs of published things: a name, what builds it from its options, its paper and its formula."""
+"""Things by name: catalogs of what was published, with paper and formula; and the user's own, by `module:name`."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -74,3 +77,32 @@ class Catalog(Mapping[str, Entry[T]]):
             allowed = ", ".join(known) or "none"
             raise ValueError(f"{self.kind} {name!r} has no option {', '.join(unknown)}; its options: {allowed}")
         return build(**options)
+
+
+class PluginError(ValueError):
+    """Something named `module:name` that cannot be had."""
+
+
+def load(spec: str, what: str) -> object:
+    """Import what `module:name` names; modules of the current folder are found too.
+
+    Args:
+        spec: the module's dotted name, a colon, and a name in it.
+        what: what it is needed as, for the error.
+
+    Raises:
+        PluginError: there is no such module, or no such name in it.
+    """
+    module, _, name = spec.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        found: object = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise PluginError(
+            f"{what} {spec!r}: cannot import {module!r} ({error}); is its folder on PYTHONPATH?"
+        ) from error
+    except (AttributeError, ValueError) as error:
+        raise PluginError(f"{what} {spec!r}: module {module!r} has no {name!r}") from error
+    return found

@@ -19,7 +19,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True)
-class Totals:
+class Denominators:
     """What a whole optimizer step holds over all micro-batches and processes: the denominators of a loss."""
 
     episodes: int
@@ -58,20 +58,20 @@ class Segments:
         return self.group.numel()
 
     @property
-    def totals(self) -> Totals:
+    def denominators(self) -> Denominators:
         """The denominators of a step that consists of this batch alone."""
-        return Totals(episodes=self.episodes, tokens=self.tokens)
+        return Denominators(episodes=self.episodes, tokens=self.tokens)
 
     @cached_property
     def token_episode(self) -> Tensor:
         """`[N]` index of the episode of each token."""
         return self.episode[self.turn]
 
-    def units(self, level: Level) -> int:
+    def count(self, level: Level) -> int:
         """Number of units at a level."""
         return {"token": self.tokens, "turn": self.turns, "sequence": self.episodes}[level]
 
-    def unit_episode(self, level: Level) -> Tensor:
+    def episode_of(self, level: Level) -> Tensor:
         """`[units]` index of the episode of each unit."""
         if level == "token":
             return self.token_episode
@@ -111,11 +111,11 @@ class Segments:
     def _episode_lengths(self) -> Tensor:
         return add_by(self._turn_lengths, self.episode, self.episodes)
 
-    def units_per_episode(self, level: Level) -> Tensor:
+    def count_per_episode(self, level: Level) -> Tensor:
         """`[episodes]` number of units in each episode."""
         if level == "token":
             return self._episode_lengths
-        owner = self.unit_episode(level)
+        owner = self.episode_of(level)
         return add_by(torch.ones_like(owner), owner, self.episodes)
 
 

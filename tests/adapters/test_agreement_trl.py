@@ -18,19 +18,19 @@ pytest.importorskip("trl", reason="needs TRL: `make test-adapters` runs this in 
 from datasets import Dataset
 from trl import GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.experimental.gmpo import GMPOTrainer
-from trl_runs import GROUP, ROWS, STARTS, config, rollout
 
 from seqpo import advantages, objectives
 from seqpo.adapters.trl import compare
 from seqpo.advantages import Comparison
 from seqpo.objectives import CappedScore, Clip, Identity, Objective, Padded
-from seqpo.segments import Totals
-from tiny_runs import tokenizer, translator
+from seqpo.segments import Denominators
+from tests.support.translation import tokenizer, translator
+from tests.support.trl_runs import GROUP, ROWS, STARTS, config, rollout
 
 BATCH, TIME, LONGEST = 6, 9, 20
 LOSSES: tuple[tuple[str, dict[str, Any], Objective], ...] = (
     ("grpo", {}, objectives.get("grpo")),
-    ("grpo", {"epsilon_high": 0.28}, Objective("token", Identity(), Clip(0.2, 0.28), "episode-mean")),
+    ("grpo", {"epsilon_high": 0.28}, Objective("token", Identity(), Clip(0.2, 0.28), "sequence-mean")),
     ("grpo", {"delta": 1.5}, objectives.get("grpo", dual=1.5)),
     ("grpo", {"level": "sequence", "epsilon_low": 3e-4, "epsilon_high": 4e-4}, objectives.get("gspo")),
     ("bnpo", {}, objectives.get("ppo")),
@@ -109,11 +109,13 @@ def their_loss(
     return loss.detach(), leaf.grad
 
 
-def our_loss(objective: Objective, batch: dict[str, Any], totals: Totals | None = None) -> tuple[Tensor, Tensor]:
+def our_loss(
+    objective: Objective, batch: dict[str, Any], denominators: Denominators | None = None
+) -> tuple[Tensor, Tensor]:
     leaf = batch["logprobs"].clone().requires_grad_()
     layout = Padded.of(batch["completion_mask"] * batch["tool_mask"])
     old, credit = layout.flat(batch["old_per_token_logps"]), layout.flat(batch["advantages"])
-    loss = objective(layout.flat(leaf), old, credit, layout.segments, totals).value
+    loss = objective(layout.flat(leaf), old, credit, layout.segments, denominators).value
     loss.backward()
     assert leaf.grad is not None
     return loss.detach(), leaf.grad
@@ -130,7 +132,7 @@ def test_the_losses_and_gradients_agree(
 
 
 def test_the_rloo_trainers_loss_is_a_clip_of_the_whole_sequences_ratio(theirs: Any):
-    ours = Objective("sequence", Identity(), Clip(0.2, 0.2), "episode-mean", pool="product")
+    ours = Objective("sequence", Identity(), Clip(0.2, 0.2), "sequence-mean", pool="product")
     for seed in range(5):
         batch = numbers(seed, 0.1)
         batch["tool_mask"].fill_(1)
@@ -165,7 +167,7 @@ def test_difference_cispos_epsilon_high_is_the_bound_itself(theirs: Any):
 
 def test_difference_luspo_at_trls_default_level_is_a_sum_over_tokens(theirs: Any):
     batch = numbers(0, 0.1)
-    token = Objective("token", Identity(), Clip(0.2, 0.2), "episode-sum")
+    token = Objective("token", Identity(), Clip(0.2, 0.2), "sequence-sum")
     expected = their_loss(theirs, "luspo", {}, batch)
     torch.testing.assert_close(our_loss(token, batch), expected)
     sequence = objectives.get("luspo", epsilon_low=0.2, epsilon_high=0.2)

@@ -20,11 +20,10 @@ with warnings.catch_warnings():
     pytest.importorskip("verl", reason="verl has pins of its own: make test-adapters runs this in its own environment")
     from verl.trainer.ppo import core_algos as verl
 
-from verl_batches import Batch, actor, gradient, make_batch
-
 from seqpo import objectives
 from seqpo.advantages import squared_value_loss
 from seqpo.objectives import Clip, Identity, Objective, exact_entropy, kl_penalty
+from tests.support.verl_batches import Batch, actor, gradient, make_batch
 
 # verl adds 1e-8 to the lengths that it divides by
 same = partial(torch.testing.assert_close, rtol=1e-7, atol=1e-9)
@@ -51,7 +50,7 @@ def assert_same(found: Tensor, expected: Tensor, batch: Batch) -> None:
 
 
 def clip(aggregate: Any, dual: float | None, max_length: int | None = None) -> Objective:
-    credit: Any = "token" if max_length else "unit"
+    credit: Any = "token" if max_length else "credit_level"
     return Objective("token", Identity(), Clip(0.2, 0.2, dual), aggregate, credit=credit, max_length=max_length)
 
 
@@ -61,7 +60,7 @@ CLIPPED = {
     "ppo": (objectives.ppo(dual=3.0), "token-mean", {}),
     "ppo, no dual clip": (objectives.ppo(), "token-mean", {"clip_ratio_c": NO_DUAL}),
     "grpo": (objectives.grpo(dual=3.0), "seq-mean-token-mean", {}),
-    "summed": (clip("episode-sum", 3.0), "seq-mean-token-sum", {}),
+    "summed": (clip("sequence-sum", 3.0), "seq-mean-token-sum", {}),
     "dr-grpo": (
         objectives.dr_grpo(max_length=64),
         "seq-mean-token-sum-norm",

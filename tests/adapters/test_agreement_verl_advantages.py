@@ -21,10 +21,9 @@ with warnings.catch_warnings():
     from verl.trainer.config import AlgoConfig
     from verl.trainer.ppo import core_algos as verl
 
-from verl_batches import Batch, make_batch, make_rewards
-
 from seqpo import advantages
-from seqpo.advantages import Comparison, Given, gae
+from seqpo.advantages import AdvantageInputs, Comparison, gae
+from tests.support.verl_batches import Batch, make_batch, make_rewards
 
 same = partial(torch.testing.assert_close, rtol=1e-7, atol=1e-9)
 
@@ -42,10 +41,10 @@ def estimate(name: str, of: Batch, rewards: Tensor, **more: Any) -> Tensor:
     return found * of.mask
 
 
-def advantage(batch: Batch, rewards: Tensor, of: Any, given: Given | None = None) -> Tensor:
+def advantage(batch: Batch, rewards: Tensor, of: Any, given: AdvantageInputs | None = None) -> Tensor:
     layout = batch.layout
     of_turns = layout.segments.sum(layout.flat(rewards), "turn")
-    return layout.pad(of(of_turns, layout.segments, given or Given()))
+    return layout.pad(of(of_turns, layout.segments, given or AdvantageInputs()))
 
 
 SAME_ADVANTAGES = {
@@ -89,8 +88,8 @@ def test_gae_and_its_targets(gamma: float, lam: float) -> None:
     rewards, values = make_rewards(batch), batch.old
     whitened, targets = verl.compute_gae_advantage_return(rewards, values, batch.mask, gamma, lam)
     layout = batch.layout
-    of = advantages.get("gae", discount=gamma, trace=lam)
-    found = advantage(batch, rewards, of, Given(values=layout.flat(values)))
+    of = advantages.get("gae", discount=gamma, gae_lambda=lam)
+    found = advantage(batch, rewards, of, AdvantageInputs(values=layout.flat(values)))
     near(layout.flat(found), layout.flat(whitened))
     of_turns = layout.segments.sum(layout.flat(rewards), "turn")
     _, expected = gae(of_turns, layout.flat(values), layout.segments, "token", gamma, lam)
@@ -102,7 +101,7 @@ def test_remax_of_rewards_at_the_end() -> None:
     rewards = make_rewards(batch, at_end=True)
     of_group = torch.tensor([0.5, -1.0], dtype=torch.float64)
     expected = estimate("remax", batch, rewards, reward_baselines=of_group.repeat_interleave(3))
-    same(advantage(batch, rewards, advantages.get("remax"), Given(greedy=of_group)), expected)
+    same(advantage(batch, rewards, advantages.get("remax"), AdvantageInputs(greedy=of_group)), expected)
 
 
 def test_gdpo_whitens_normalised_parts_over_tokens() -> None:
@@ -190,7 +189,7 @@ def test_remax_takes_what_is_to_come_in_verl() -> None:
     to_go = torch.tensor([[4.0, 0, 2]], dtype=torch.float64)
     whole = torch.tensor([[4.0, 0, 4]], dtype=torch.float64)
     same(estimate("remax", batch, rewards, reward_baselines=greedy), to_go)
-    same(advantage(batch, rewards, advantages.get("remax"), Given(greedy=greedy)), whole)
+    same(advantage(batch, rewards, advantages.get("remax"), AdvantageInputs(greedy=greedy)), whole)
 
 
 def test_gdpo_counts_tokens_in_verl_and_episodes_with_us() -> None:

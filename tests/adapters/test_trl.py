@@ -17,16 +17,15 @@ import torch
 
 pytest.importorskip("trl", reason="needs TRL: `make test-adapters` runs this in an environment of its own")
 
-from trl_runs import GROUP, ROWS, STARTS, close, generation, gradients, rollout, trainer
-
 from seqpo import advantages, objectives
 from seqpo.adapters import trl as adapter
 from seqpo.adapters.trl import SeqPOTrainer, action_mask, as_completions, compare, judged_by
-from seqpo.episodes import Batch, Episode, Observation, Rewards, Turn, pack
 from seqpo.objectives import Padded
 from seqpo.policies.causal_lm import rows_of
 from seqpo.tasks.translation.task import TranslationStart
-from tiny_runs import sampled, tokenizer, translation, translator
+from seqpo.types import Batch, Episode, Observation, Rewards, Turn, pack
+from tests.support.translation import sampled, tokenizer, translation, translator
+from tests.support.trl_runs import GROUP, ROWS, STARTS, close, generation, gradients, rollout, trainer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -55,7 +54,7 @@ def test_the_gradient_is_that_of_the_loop(objective: str, advantage: str, tmp_pa
     whole, batch, starts = episodes_of(made)
     assert batch.segments.episodes == ROWS
     policy = translator()
-    compared = advantages.get(advantage)(translation().judge(starts, batch).values, batch.segments)
+    compared = advantages.get(advantage)(translation().score(starts, batch).values, batch.segments)
     own = objectives.get(objective)(policy.logprobs(batch), batch.behaviour, compared, batch.segments)
     own.value.backward()
     expected = {name: p.grad for name, p in policy.model.named_parameters() if p.grad is not None}
@@ -251,7 +250,7 @@ def test_the_advantages_are_those_of_the_rewards(tmp_path: Path):
     made = trainer(tmp_path, advantage="grpo")
     whole, batch, starts = episodes_of(made)
     layout = Padded.of(action_mask(whole))
-    expected = advantages.get("grpo")(translation().judge(starts, batch).values, batch.segments)
+    expected = advantages.get("grpo")(translation().score(starts, batch).values, batch.segments)
     torch.testing.assert_close(layout.flat(whole["advantages"]), expected, check_dtype=False)
     assert torch.equal(layout.segments.turn, batch.segments.turn)
     assert torch.equal(layout.segments.episode, batch.segments.episode)
@@ -273,8 +272,8 @@ def test_episodes_survive_the_way_to_completions_and_back():
 
 
 def test_turns_that_start_afresh_are_refused():
-    turns = tuple(Turn(Observation((1, 2), afresh=True), (3,), (-0.5,)) for _ in range(2))
-    with pytest.raises(ValueError, match="can't start afresh"):
+    turns = tuple(Turn(Observation((1, 2), reset_context=True), (3,), (-0.5,)) for _ in range(2))
+    with pytest.raises(ValueError, match="can't reset the context"):
         as_completions([Episode(0, turns)])
 
 
@@ -317,12 +316,12 @@ def test_sampling_options_that_the_engine_does_not_know_are_refused(tmp_path: Pa
 def test_the_judgement_of_a_task_becomes_a_reward_function():
     logged: dict[str, float] = {}
 
-    def judge(starts: Any, batch: Any) -> Rewards:
+    def score(starts: Any, batch: Any) -> Rewards:
         assert starts == ["a", "b"]
         return Rewards(torch.arange(1.0, 6.0), {"quality": torch.tensor([1.0, 3.0])})
 
     turns = [Turn(Observation((1,)), (2,), (0.0,))] * 3
-    found = judged_by(judge, str.lower)(
+    found = judged_by(score, str.lower)(
         prompts=["A", "B"],
         episode=[Episode(0, tuple(turns)), Episode(1, tuple(turns[:2]))],
         log_metric=logged.__setitem__,
@@ -351,7 +350,7 @@ def test_two_processes_have_the_gradient_and_the_advantages_of_one(tmp_path: Pat
     whole = generation(made)
     torch.save({"whole": whole, "rewards": made._rewards}, tmp_path / "whole.pt")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    worker = Path(__file__).with_name("trl_worker.py")
+    worker = Path(__file__).parents[1] / "support" / "trl_worker.py"
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         [*command, str(worker), str(tmp_path)],

@@ -31,12 +31,12 @@ with warnings.catch_warnings():
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
-from verl_batches import Batch, actor, gradient, make_batch, make_rewards
 
 from seqpo import advantages, objectives
-from seqpo.advantages import Given
+from seqpo.advantages import AdvantageInputs
 from seqpo.objectives import Loss
-from seqpo.segments import Totals
+from seqpo.segments import Denominators
+from tests.support.verl_batches import Batch, actor, gradient, make_batch, make_rewards
 
 FROM_REWARDS = [name for name in advantages.names() if not advantages.get(name).needs]
 same = partial(torch.testing.assert_close, rtol=1e-10, atol=1e-12)
@@ -104,11 +104,13 @@ def test_any_mask_in_any_micro_batches(actions: list[list[bool]], size: int) -> 
     """Rows without actions are among verl's global batch, so they count in the mean over episodes."""
     batch = make_batch(rows=len(actions), time=4)
     batch.mask[:] = torch.tensor(actions)
-    layout, totals = batch.layout, Totals(episodes=len(actions), tokens=int(batch.mask.sum()))
+    layout, denominators = batch.layout, Denominators(episodes=len(actions), tokens=int(batch.mask.sum()))
     flat = (layout.flat(tensor) for tensor in (batch.logprobs, batch.old, batch.advantages))
-    whole = objectives.get("sspo")(*flat, layout.segments, totals).value
+    whole = objectives.get("sspo")(*flat, layout.segments, denominators).value
     config = actor("seqpo.sspo")
-    config.global_batch_info.update(dp_size=1, batch_num_tokens=totals.tokens, global_batch_size=totals.episodes)
+    config.global_batch_info.update(
+        dp_size=1, batch_num_tokens=denominators.tokens, global_batch_size=denominators.episodes
+    )
     found, losses = torch.zeros_like(batch.old), []
     for first in range(0, len(actions), size):
         rows = list(range(len(actions)))[first : first + size]
@@ -221,7 +223,7 @@ def test_names_travel_through_verls_configuration_without_options() -> None:
 @pytest.mark.parametrize(
     ("config", "error"),
     [
-        (lambda: actor("seqpo.sspo", loss_agg_mode="token-sum"), "averages by episode-mean"),
+        (lambda: actor("seqpo.sspo", loss_agg_mode="token-sum"), "averages by sequence-mean"),
         (lambda: actor("seqpo.ppo", loss_agg_mode="seq-mean-token-sum"), "averages by token-mean"),
         (lambda: actor("seqpo.sspo", clip_ratio_high=0.3), r"clip_ratio_high=0.3 has no effect on seqpo\.sspo"),
         (lambda: actor("seqpo.sapo", tau_pos=2.0), r"tau_pos=2.0 has no effect"),
@@ -328,7 +330,7 @@ def test_greedy_returns_are_remaxs_baseline() -> None:
     greedy = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64).repeat_interleave(3)
     found, _ = estimated(batch, rewards, "seqpo.remax", reward_baselines=greedy)
     layout = batch.layout
-    given = Given(greedy=torch.tensor([2.0, 3.0], dtype=torch.float64))
+    given = AdvantageInputs(greedy=torch.tensor([2.0, 3.0], dtype=torch.float64))
     same(found, layout.pad(advantages.get("remax")(turn_rewards(batch, rewards), layout.segments, given)))
     with pytest.raises(ValueError, match=r"needs given\.greedy"):
         estimated(batch, rewards, "seqpo.remax")

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from advantage_batches import Batch, Episode, Start, Turn, batches, compute, only, rows, simple, unjudged
-from advantage_cases import CASES, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqpo import advantages
 from seqpo.advantages import Comparison
+from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute, only, rows, simple, unjudged
+from tests.support.advantage_cases import CASES, Case
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 some = settings(max_examples=20, deadline=None)

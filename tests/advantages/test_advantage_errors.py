@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from advantage_batches import compute, segments_of, simple
 
 from seqpo import advantages
-from seqpo.advantages import GAE, Advantage, Comparison, Given, RunningScale, RunningValue, SameState
+from seqpo.advantages import GAE, Advantage, AdvantageInputs, Comparison, RunningScale, RunningValue, SameState
+from tests.support.advantage_batches import compute, segments_of, simple
 
 # Two groups; three episodes; four turns of two tokens each.
 BATCH = simple([[1.0, 2.0], 3.0], [4.0], tokens=2)
@@ -32,12 +32,12 @@ def test_options_replace_defaults():
         ("dr-grpo", {"gamma": 1}, "advantage 'dr-grpo' has no option gamma; its options: none"),
         ("gu", {"b": 1, "a": 1}, "advantage 'gu' has no option a, b; its options: discount, rate"),
         ("grpo", {"scale": "std"}, "unknown scale 'std': choose one of none, group-std, batch-std, whiten-units, "),
-        ("sppo", {"credit": "turn"}, "unknown credit 'turn': choose one of episode, return-to-go"),
+        ("sppo", {"credit": "turn"}, "unknown credit 'turn': choose one of sequence, return-to-go"),
         ("reinforce", {"discount": 0.5}, "discount belongs to credit 'return-to-go'"),
         ("gigpo", {"scale": "batch-std"}, "unknown scale 'batch-std': choose one of group-std, none"),
         ("gae", {"level": "sequence"}, "unknown level 'sequence': a critic's values are a token's or a turn's"),
-        ("gae", {"discount": 1.5}, "discount and trace lie between 0 and 1, got 1.5 and 1.0"),
-        ("gae", {"trace": -0.1}, "discount and trace lie between 0 and 1, got 1.0 and -0.1"),
+        ("gae", {"discount": 1.5}, "discount and gae_lambda lie between 0 and 1, got 1.5 and 1.0"),
+        ("gae", {"gae_lambda": -0.1}, "discount and gae_lambda lie between 0 and 1, got 1.0 and -0.1"),
         ("gu", {"rate": 0.0}, "above 0 and up to 1, got 0.0"),
         ("gu", {"rate": 1.5}, "above 0 and up to 1, got 1.5"),
         ("spo", {"half_life": 0.0}, "half_life must be positive"),
@@ -91,7 +91,7 @@ NEEDS: dict[str, tuple[Callable[[], Advantage], str]] = {
 @pytest.mark.parametrize("need", NEEDS)
 def test_what_is_missing_is_named(need: str):
     build, message = NEEDS[need]
-    with pytest.raises(ValueError, match=f"this advantage needs given.{message}"):
+    with pytest.raises(ValueError, match=f"this advantage needs inputs.{message}"):
         build()(REWARDS, segments_of(BATCH))
 
 
@@ -99,9 +99,9 @@ def test_what_is_missing_is_named(need: str):
 def test_another_shape_is_named(need: str):
     build, message = NEEDS[need]
     (field,) = build().needs
-    wrong = Given(**{field: torch.zeros(5, dtype=torch.long)}, population=1)
+    wrong = AdvantageInputs(**{field: torch.zeros(5, dtype=torch.long)}, num_starts=1)
     size, of = message.partition("each of ")[2].split(" ", 1)
-    with pytest.raises(ValueError, match=re.escape(f"given.{field} has shape (5,), but there are {size} {of}")):
+    with pytest.raises(ValueError, match=re.escape(f"inputs.{field} has shape (5,), but there are {size} {of}")):
         build()(REWARDS, segments_of(BATCH), wrong)
 
 
@@ -115,7 +115,7 @@ def test_it_needs_no_more_than_it_says(name: str):
         "states": torch.tensor([0, 1, 0, 0]),
         "starts": torch.tensor([0, 1]),
     }
-    given = Given(**{need: offered[need] for need in advantage.needs}, population=2)
+    given = AdvantageInputs(**{need: offered[need] for need in advantage.needs}, num_starts=2)
     assert advantage(REWARDS, segments_of(BATCH), given).shape == (8,)
     if not advantage.needs:
         assert advantage(REWARDS.double(), segments_of(BATCH)).tolist() == compute(advantage, BATCH)

@@ -7,14 +7,14 @@ from typing import Literal
 
 import pytest
 import torch
-from advantage_batches import Batch, Episode, Start, Turn, batches, given_of, segments_of
-from advantage_oracles import gae as summed
-from advantage_oracles import to_go
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from seqpo.advantages import GAE, gae
+from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, given_of, segments_of
+from tests.support.advantage_oracles import gae as summed
+from tests.support.advantage_oracles import to_go
 
 Level = Literal["token", "turn"]
 
@@ -34,8 +34,8 @@ def values_of(batch: Batch, level: Level) -> Tensor:
     return values
 
 
-def estimate(batch: Batch, level: Level, discount: float, trace: float) -> tuple[Tensor, Tensor]:
-    return gae(rewards_of(batch), values_of(batch, level), segments_of(batch), level, discount, trace)
+def estimate(batch: Batch, level: Level, discount: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
+    return gae(rewards_of(batch), values_of(batch, level), segments_of(batch), level, discount, gae_lambda)
 
 
 def one_token_a_turn(batch: Batch) -> Batch:
@@ -66,11 +66,11 @@ def test_turns_by_hand():
 
 @every_level
 @some
-@given(batch=batches, discount=shares, trace=shares)
-def test_equals_every_sum_of_the_definition(level: Level, batch: Batch, discount: float, trace: float):
-    advantages, targets = estimate(batch, level, discount, trace)
+@given(batch=batches, discount=shares, gae_lambda=shares)
+def test_equals_every_sum_of_the_definition(level: Level, batch: Batch, discount: float, gae_lambda: float):
+    advantages, targets = estimate(batch, level, discount, gae_lambda)
     found = advantages if level == "token" else segments_of(batch).spread(advantages, "turn")
-    assert found.tolist() == pytest.approx(summed(batch, level, discount, trace, whiten=False), abs=1e-9)
+    assert found.tolist() == pytest.approx(summed(batch, level, discount, gae_lambda, whiten=False), abs=1e-9)
     torch.testing.assert_close(targets, advantages + values_of(batch, level))
 
 
@@ -107,10 +107,12 @@ def test_without_a_critic_it_is_the_discounted_return(batch: Batch, discount: fl
 
 
 @some
-@given(batch=batches, discount=shares, trace=shares)
-def test_turns_of_one_token_are_tokens(batch: Batch, discount: float, trace: float):
+@given(batch=batches, discount=shares, gae_lambda=shares)
+def test_turns_of_one_token_are_tokens(batch: Batch, discount: float, gae_lambda: float):
     short = one_token_a_turn(batch)
-    torch.testing.assert_close(estimate(short, "turn", discount, trace), estimate(short, "token", discount, trace))
+    torch.testing.assert_close(
+        estimate(short, "turn", discount, gae_lambda), estimate(short, "token", discount, gae_lambda)
+    )
 
 
 @every_level
@@ -127,7 +129,7 @@ def test_it_does_not_leak_into_other_episodes(level: Level, batch: Batch, other:
     )
     before, _ = estimate(batch, level, 0.9, 0.9)
     after, _ = estimate(mixed, level, 0.9, 0.9)
-    owner_before, owner_after = segments_of(batch).unit_episode(level), segments_of(mixed).unit_episode(level)
+    owner_before, owner_after = segments_of(batch).episode_of(level), segments_of(mixed).episode_of(level)
     for index in range(0, len(batch.episodes), 2):
         torch.testing.assert_close(after[owner_after == index], before[owner_before == index])
 
@@ -150,7 +152,7 @@ def test_whitening_counts_every_unit_once(level: Level, batch: Batch):
     plain, _ = estimate(batch, level, 1.0, 0.9)
     spread = plain.std() if plain.numel() > 1 else 0
     expected = segments.spread((plain - plain.mean()) / (spread + 1e-6), level)
-    found = GAE(level, trace=0.9)(rewards_of(batch), segments, given_values)
+    found = GAE(level, gae_lambda=0.9)(rewards_of(batch), segments, given_values)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -158,6 +160,6 @@ def test_whitening_counts_every_unit_once(level: Level, batch: Batch):
 def test_other_shapes_are_refused(level: Level):
     segments = segments_of(BY_HAND)
     with pytest.raises(ValueError, match=r"rewards have shape \(2,\) for 3 turns"):
-        gae(torch.zeros(2), torch.zeros(segments.units(level)), segments, level)
-    with pytest.raises(ValueError, match=rf"values \(9,\) for {segments.units(level)} units of level '{level}'"):
+        gae(torch.zeros(2), torch.zeros(segments.count(level)), segments, level)
+    with pytest.raises(ValueError, match=rf"values \(9,\) for {segments.count(level)} units of level '{level}'"):
         gae(torch.zeros(3), torch.zeros(9), segments, level)

@@ -7,10 +7,23 @@ from dataclasses import replace
 
 import pytest
 import torch
-from advantage_batches import Batch, Processes, batches, compute, joined, only, rows, scaled, shifted, simple, unjudged
-from advantage_cases import CASES, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.support.advantage_batches import (
+    Batch,
+    Processes,
+    batches,
+    compute,
+    joined,
+    only,
+    rows,
+    scaled,
+    shifted,
+    simple,
+    unjudged,
+)
+from tests.support.advantage_cases import CASES, Case
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 some = settings(max_examples=20, deadline=None)

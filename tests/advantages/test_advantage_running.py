@@ -7,7 +7,12 @@ from math import sqrt
 
 import pytest
 import torch
-from advantage_batches import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqpo import advantages
+from seqpo.advantages import AdvantageInputs, Comparison, HasState, RunningScale, RunningValue
+from tests.support.advantage_batches import (
     Batch,
     Episode,
     Processes,
@@ -20,12 +25,7 @@ from advantage_batches import (
     segments_of,
     simple,
 )
-from advantage_oracles import gu, spo
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from seqpo import advantages
-from seqpo.advantages import Comparison, Given, Remembers, RunningScale, RunningValue
+from tests.support.advantage_oracles import gu, spo
 
 some = settings(max_examples=40, deadline=None)
 few = settings(max_examples=10, deadline=None)
@@ -42,12 +42,12 @@ def plain(rate: float) -> RunningScale:
 
 def test_running_scale_of_two_batches_by_hand():
     running = plain(rate=0.25)
-    # mean 2, population variance 1
+    # mean 2, num_starts variance 1
     assert compute(running, simple([1, 3])) == pytest.approx([-1, 1], abs=1e-5)
     # mean 10, variance 16; a quarter of the way: 2 + 8/4 = 4, 1 + 15/4 = 4.75
     found = compute(running, simple([6, 14]))
     assert found == pytest.approx([2 / sqrt(4.75), 10 / sqrt(4.75)], abs=1e-5)
-    assert running.memory()["moments"].tolist() == pytest.approx([4, 4.75], rel=1e-12)
+    assert running.state_dict()["moments"].tolist() == pytest.approx([4, 4.75], rel=1e-12)
 
 
 def test_running_scale_counts_a_turn_once_whatever_its_length():
@@ -55,7 +55,7 @@ def test_running_scale_counts_a_turn_once_whatever_its_length():
     batch = Batch((Episode(0, (Turn(2, (0, 0, 0)),)), Episode(0, (Turn(6),))), (Start(),))
     running = RunningScale(Comparison("none", "none", "return-to-go"))
     assert compute(running, batch) == pytest.approx([-1, -1, -1, 1], abs=1e-5)
-    assert running.memory()["moments"].tolist() == pytest.approx([4, 4], rel=1e-12)
+    assert running.state_dict()["moments"].tolist() == pytest.approx([4, 4], rel=1e-12)
 
 
 @some
@@ -84,7 +84,7 @@ def test_running_scale_passes_on_what_the_scaled_advantage_is():
 
 
 def value_of(running: RunningValue, number: int = 0) -> float:
-    total, visits = running.memory()["counts"][:, number].tolist()
+    total, visits = running.state_dict()["counts"][:, number].tolist()
     return float(total / visits)
 
 
@@ -95,7 +95,7 @@ def test_running_value_of_three_visits_by_hand():
     for wins, drift in (([1, 1], 0.0), ([0], 0.05), ([1, 0], 10.0)):
         batch = replace(simple(wins), starts=(Start(number=0, drift=drift),))
         compute(running, batch)
-        counts.append(running.memory()["counts"][:, 0].tolist())
+        counts.append(running.state_dict()["counts"][:, 0].tolist())
     assert counts[0] == pytest.approx([0.9 * 1 + 2, 0.9 * 2 + 2])  # no drift: rho_max
     assert counts[1] == pytest.approx([2.9 / sqrt(2), 3.8 / sqrt(2) + 1])  # half a half-life: 2^(−½)
     assert counts[2] == pytest.approx([counts[1][0] / 2 + 1, counts[1][1] / 2 + 2])  # rho_min
@@ -126,16 +126,16 @@ def test_a_start_that_was_not_visited_keeps_its_prior():
     compute(running, simple([1, 1]))
     assert value_of(running, number=0) > 0.3
     assert value_of(running, number=1) == pytest.approx(0.3, rel=1e-12)
-    before = running.memory()["counts"][:, 0].tolist()
+    before = running.state_dict()["counts"][:, 0].tolist()
     compute(running, replace(simple([0]), starts=(Start(number=1),)))
-    assert running.memory()["counts"][:, 0].tolist() == before
+    assert running.state_dict()["counts"][:, 0].tolist() == before
 
 
 def test_without_a_drift_the_past_fades_the_slowest():
     running, batch = RunningValue(rho_min=0.5, rho_max=0.75), simple([1])
-    starts = Given(starts=torch.tensor([0]), population=1)
+    starts = AdvantageInputs(starts=torch.tensor([0]), num_starts=1)
     running(torch.tensor([1.0], dtype=torch.float64), segments_of(batch), starts)
-    assert running.memory()["counts"].flatten().tolist() == [0.75 * 1 + 1, 0.75 * 2 + 1]
+    assert running.state_dict()["counts"].flatten().tolist() == [0.75 * 1 + 1, 0.75 * 2 + 1]
 
 
 def test_two_groups_of_one_start_are_one_visit():
@@ -143,7 +143,7 @@ def test_two_groups_of_one_start_are_one_visit():
     once = replace(simple([1, 0, 1]), starts=(Start(2, drift=0.02),))
     apart, together = RunningValue(), RunningValue()
     assert compute(apart, twice) == pytest.approx(compute(together, once), rel=1e-12)
-    torch.testing.assert_close(apart.memory(), together.memory())
+    torch.testing.assert_close(apart.state_dict(), together.state_dict())
 
 
 @some
@@ -161,13 +161,13 @@ def test_another_population_raises():
     compute(running, simple([1]))
     rewards, segments = torch.tensor([1.0]), segments_of(simple([1]))
     with pytest.raises(ValueError, match="values of 5 starts are remembered, the task has 7"):
-        running(rewards, segments, Given(starts=torch.tensor([0]), population=7))
+        running(rewards, segments, AdvantageInputs(starts=torch.tensor([0]), num_starts=7))
 
 
-@pytest.mark.parametrize(("number", "population"), [(0, 0), (5, 5), (-1, 5)])
-def test_a_start_outside_the_population_raises(number: int, population: int):
-    given_starts = Given(starts=torch.tensor([number]), population=population)
-    with pytest.raises(ValueError, match=f"0 or more, and below given.population = {population}"):
+@pytest.mark.parametrize(("number", "num_starts"), [(0, 0), (5, 5), (-1, 5)])
+def test_a_start_outside_the_population_raises(number: int, num_starts: int):
+    given_starts = AdvantageInputs(starts=torch.tensor([number]), num_starts=num_starts)
+    with pytest.raises(ValueError, match=f"0 or more, and below inputs.num_starts = {num_starts}"):
         RunningValue()(torch.tensor([1.0]), segments_of(simple([1])), given_starts)
 
 
@@ -179,13 +179,13 @@ def test_a_start_outside_the_population_raises(number: int, population: int):
 @given(steps=st.lists(batches, min_size=2, max_size=4), cut=st.integers(0, 3))
 def test_they_go_on_exactly_from_their_memory(name: str, steps: list[Batch], cut: int):
     whole, before, after = (advantages.get(name) for _ in range(3))
-    assert isinstance(before, Remembers)
-    assert isinstance(after, Remembers)
+    assert isinstance(before, HasState)
+    assert isinstance(after, HasState)
     cut = min(cut, len(steps) - 1)
     for batch in steps[:cut]:
         compute(whole, batch)
         compute(before, batch)
-    after.recall(before.memory())
+    after.load_state_dict(before.state_dict())
     for batch in steps[cut:]:
         assert compute(after, batch) == compute(whole, batch)
 
@@ -195,10 +195,10 @@ def test_they_go_on_exactly_from_their_memory(name: str, steps: list[Batch], cut
 @given(batch=batches)
 def test_a_memory_is_a_copy_of_the_moment(name: str, batch: Batch):
     running = advantages.get(name)
-    assert isinstance(running, Remembers)
-    assert running.memory() == {}
+    assert isinstance(running, HasState)
+    assert running.state_dict() == {}
     compute(running, batch)
-    memory = running.memory()
+    memory = running.state_dict()
     kept = {key: value.clone() for key, value in memory.items()}
     compute(running, simple([100.0, -50.0]))
     torch.testing.assert_close(memory, kept, rtol=0, atol=0)
@@ -224,6 +224,6 @@ def test_two_processes_remember_the_same(name: str, first: tuple[Batch, Batch], 
     for step in (first, second):
         assert processes.compute(parts, step) == pytest.approx(compute(whole, joined(*step)), rel=1e-6, abs=1e-6)
     left, right = parts
-    assert isinstance(left, Remembers)
-    assert isinstance(right, Remembers)
-    torch.testing.assert_close(left.memory(), right.memory(), rtol=0, atol=0)
+    assert isinstance(left, HasState)
+    assert isinstance(right, HasState)
+    torch.testing.assert_close(left.state_dict(), right.state_dict(), rtol=0, atol=0)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from math import sqrt
 
 import pytest
-from advantage_batches import Batch, Episode, Start, Turn, batches, compute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqpo.advantages import Comparison, SameState
+from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute
 
 # A small tree: all leave state 0. Two take the same way to state 1 and part there; one goes to state 2.
 #

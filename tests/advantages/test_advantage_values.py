@@ -6,13 +6,13 @@ import inspect
 from math import sqrt
 
 import pytest
-from advantage_batches import Batch, Episode, Start, Turn, batches, compute, rows
-from advantage_cases import CASES, Case
-from advantage_oracles import ORACLES
 from hypothesis import given, settings
 
 from seqpo import advantages
 from seqpo.advantages import Advantage
+from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute, rows
+from tests.support.advantage_cases import CASES, Case
+from tests.support.advantage_oracles import ORACLES
 
 # Group 0: an episode of turns with rewards 1 and 3, of one token and two, and one of a token with reward 2.
 # Group 1: an episode of two tokens with reward 5. So the returns are 4, 2 and 5, of 3, 1 and 2 tokens.

@@ -7,13 +7,20 @@ from math import log
 
 import pytest
 import torch
-from advantage_batches import Batch, Episode, Start, Turn, batches, compute, given_of, segments_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from seqpo import advantages
-from seqpo.advantages import GAE, Comparison, RunningScale, Teaches, cross_entropy_value_loss, squared_value_loss
+from seqpo.advantages import (
+    GAE,
+    Comparison,
+    HasCriticTargets,
+    RunningScale,
+    cross_entropy_value_loss,
+    squared_value_loss,
+)
+from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute, given_of, segments_of
 
 some = settings(max_examples=40, deadline=None)
 
@@ -45,19 +52,19 @@ TEACHERS = {
 }
 
 
-def teacher(name: str) -> Teaches:
+def teacher(name: str) -> HasCriticTargets:
     built = {
         "sppo": advantages.get("sppo"),
         "sppo to go": advantages.get("sppo", credit="return-to-go"),
         "gu": advantages.get("gu", discount=0.5),
-        "gae of turns": advantages.get("gae", level="turn", discount=0.5, trace=0.5),
-        "gae of tokens": advantages.get("gae", discount=0.5, trace=0.5),
+        "gae of turns": advantages.get("gae", level="turn", discount=0.5, gae_lambda=0.5),
+        "gae of tokens": advantages.get("gae", discount=0.5, gae_lambda=0.5),
     }[name]
-    assert isinstance(built, Teaches)
+    assert isinstance(built, HasCriticTargets)
     return built
 
 
-def targets_of(advantage: Teaches, batch: Batch, rewards: Tensor) -> Tensor:
+def targets_of(advantage: HasCriticTargets, batch: Batch, rewards: Tensor) -> Tensor:
     values = given_of(batch, advantage).values  # type: ignore[arg-type]
     assert values is not None
     found = advantage.targets(rewards, segments_of(batch), values)
@@ -98,7 +105,7 @@ def test_a_scale_over_what_needs_no_critic_teaches_none():
 
     with pytest.raises(ValueError, match="Silent teaches no critic: it has no `value_level` and `targets`"):
         RunningScale(Silent()).targets(tensor(1), segments_of(BY_HAND), tensor(1))  # type: ignore[arg-type]
-    assert not isinstance(advantages.get("spo"), Teaches)
+    assert not isinstance(advantages.get("spo"), HasCriticTargets)
     assert RunningScale(Comparison("value")).value_level == "sequence"
 
 

@@ -18,15 +18,15 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from commands import fails, seqpo
 from seqpo import __version__
 from seqpo.cli import main
 from seqpo.cli.recipe import load_recipe
 from seqpo.evaluation.report import Report
-from seqpo.policies.fresh import ModelConfig, new_model
+from seqpo.policies.models import ModelConfig, new_model
 from seqpo.training import checkpoints
-from tiny_recipes import TINY, write_recipe
-from tiny_runs import rows, sentences, weights
+from tests.support.commands import fails, seqpo
+from tests.support.recipes import TINY, write_recipe
+from tests.support.translation import rows, sentences, weights
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_two_text_files_and_chinese(tmp_path: Path):
 def test_a_model_folder_with_a_chat_template(tmp_path: Path):
     import copy
 
-    from tiny_runs import tokenizer
+    from tests.support.translation import tokenizer
 
     talker = copy.deepcopy(tokenizer())
     talker.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
@@ -238,7 +238,10 @@ def test_an_objective_and_an_advantage_of_ones_own(tmp_path: Path, monkeypatch: 
     [
         (["--objective.name", "mine:gone"], "objective 'mine:gone': module 'mine' has no 'gone'"),
         (["--objective.name", "mine:nothing"], "objective 'mine:nothing' is a int, not a function or class"),
-        (["--objective.name", "mine:nobody"], "objective 'mine:nobody' gave a str: it must be callable and have unit"),
+        (
+            ["--objective.name", "mine:nobody"],
+            "objective 'mine:nobody' gave a str: it must be callable and have credit_level",
+        ),
         (["--advantage.name", "mine:nobody"], "advantage 'mine:nobody' gave a str: it must be callable and have"),
         (["--objective.name", "mine:cauchy", "--objective.options", "size", "1"], "does not take the options"),
         (["--advantage.name", "sppo"], "needs the values of a critic"),
@@ -280,7 +283,6 @@ def test_what_can_not_be_trained_with_is_named_and_leaves_nothing(
         (["translate", "{folder}/nothing"], ["nothing", "seqpo sft"]),
         (["plot", "{folder}/nothing"], ["nothing: no such file; run the evaluation first"]),
         (["dance"], ["unknown command 'dance'", "usage: seqpo COMMAND"]),
-        (["bench", "sleep"], ["say which benchmark: rollout, update"]),
     ],
 )
 def test_bad_input_is_named_with_a_remedy(
@@ -320,7 +322,7 @@ def test_a_damaged_checkpoint_is_named(
 def test_help_and_version(capsys: pytest.CaptureFixture[str]):
     seqpo()
     overview = capsys.readouterr().out
-    assert all(f"  {name} " in overview for name in ("demo", "sft", "train", "evaluate", "translate", "plot", "bench"))
+    assert all(f"  {name} " in overview for name in ("demo", "sft", "train", "evaluate", "translate", "plot"))
     seqpo("--version")
     assert capsys.readouterr().out.strip() == __version__
     with pytest.raises(SystemExit) as left:
@@ -329,7 +331,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]):
     assert "--train.optimizer.lr" in capsys.readouterr().out.replace("_", "-")
 
 
-LONGER = TINY.replace("steps = 6", "steps = 40").replace("steps = 4\n", "steps = 30\n").replace("probe_every = 4\n", "")
+LONGER = TINY.replace("steps = 6", "steps = 40").replace("steps = 4\n", "steps = 30\n").replace("eval_every = 4\n", "")
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:

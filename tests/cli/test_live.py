@@ -19,11 +19,11 @@ from seqpo.cli import main
 from seqpo.cli.causal_lm import ModelInterpreter
 from seqpo.cli.live import arriving
 from seqpo.cli.probing import make_engine, own, translate_all
-from seqpo.tasks.translation.scripts import LAYOUTS, Layout, SourceScript
+from seqpo.tasks.translation.dialogue import LAYOUTS, Layout, SourceDialogue
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import Unit, split
-from tiny_recipes import untrained_run
-from tiny_runs import sentences, translation, translator
+from tests.support.recipes import untrained_run
+from tests.support.translation import sentences, translation, translator
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_a_unit_is_not_held_back(typed: str, unit: Unit, taken: int):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("chunk", [1, 2, 5])
 def test_live_and_evaluated_translations_are_the_same(layout: Layout, chunk: int):
-    framing, policy = translation().framing, translator()
-    engine = make_engine(policy.model, framing, slots=4)
-    scripts = [SourceScript(framing, tuple(pair.source.split()), chunk, layout) for pair in sentences()[:6]]
+    renderer, policy = translation().renderer, translator()
+    engine = make_engine(policy.model, renderer, slots=4)
+    scripts = [SourceDialogue(renderer, tuple(pair.source.split()), chunk, layout) for pair in sentences()[:6]]
     evaluated = translate_all(engine, scripts, own, limit=3)
     assert sum(bool(piece.strip()) for trace in evaluated for _, piece in trace.turns) > 6
     for script, trace in zip(scripts, evaluated, strict=True):
-        interpreter = ModelInterpreter(engine, framing, layout, limit=3)
+        interpreter = ModelInterpreter(engine, renderer, layout, limit=3)
         chunks = [list(script.source[i : i + chunk]) for i in range(0, len(script.source), chunk)]
         *earlier, last = [(len(words), interpreter.read(words)) for words in chunks]
         live = Trace(script.source, (*earlier, (last[0], last[1] + interpreter.finish())), "word")
@@ -90,9 +90,9 @@ def test_a_line_for_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     source = [pair.source for pair in sentences()[:3]]
     assert translated(run, f"{source[0]}\n\n{source[1]}\n{source[2]}", monkeypatch) == 0
     told = capsys.readouterr().out.split("\n")
-    framing = translation().framing
-    engine = make_engine(translator().model.float(), framing, slots=1)
-    scripts = [SourceScript(framing, tuple(text.split()), 2) for text in source]
+    renderer = translation().renderer
+    engine = make_engine(translator().model.float(), renderer, slots=1)
+    scripts = [SourceDialogue(renderer, tuple(text.split()), 2) for text in source]
     texts = [trace.text for trace in translate_all(engine, scripts, own, limit=3)]
     assert all(texts)
     assert told == [texts[0], "", texts[1], texts[2], ""]

@@ -13,20 +13,20 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
-from commands import fails, seqpo
 from seqpo.cli import build, main
 from seqpo.cli.pretraining import bleu_probe, new_translator
 from seqpo.cli.recipe import NmtConfig, Recipe, RecipeError, load_recipe
-from seqpo.episodes import pack
-from seqpo.policies.recurrent.files import load_translator
-from seqpo.policies.recurrent.policy import TranslatorPolicy
-from seqpo.policies.recurrent.translator import TranslatorConfig
+from seqpo.tasks.read_write.files import load_translator
+from seqpo.tasks.read_write.translator.network import TranslatorConfig
+from seqpo.tasks.read_write.translator.pairs import PairTask
+from seqpo.tasks.read_write.translator.policy import TranslatorPolicy
 from seqpo.tasks.translation.corpora import Pair
-from seqpo.tasks.translation.framing import plain_framing
-from seqpo.tasks.translation.pairs import PairTask
+from seqpo.tasks.translation.renderer import plain_renderer
 from seqpo.training import checkpoints
-from tiny_recipes import TINY, write_recipe
-from tiny_runs import framing, rows, tokenizer, weights
+from seqpo.types import pack
+from tests.support.commands import fails, seqpo
+from tests.support.recipes import TINY, write_recipe
+from tests.support.translation import renderer, rows, tokenizer, weights
 
 TINY_NMT = (
     TINY
@@ -39,7 +39,7 @@ max_pieces = 60
 steps = 6
 batch = 4
 log_every = 1
-probe_every = 4
+eval_every = 4
 save_every = 2
 optimizer = { lr = 3e-3, warmup = 2 }
 """
@@ -67,7 +67,7 @@ def test_a_run_leaves_a_translator_its_tokenizer_and_its_learning_curve(run: Pat
     assert last(run).name == "checkpoint-00000006"
     assert translator.config.hidden == 12
     assert translator.vocabulary == len(tokenizer) == 320
-    assert translator.stop == plain_framing(tokenizer, "word", "word").stop
+    assert translator.stop == plain_renderer(tokenizer, "word", "word").stop
 
 
 def test_it_says_what_it_trains_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -107,16 +107,14 @@ def test_two_processes_train_what_one_does(tmp_path: Path):
     seqpo("nmt", write_recipe(tmp_path, out="alone", text=TINY_NMT), *overrides)
     shared = ("nmt", write_recipe(tmp_path, out="shared", text=TINY_NMT), *overrides, "--runtime.parallel", "fsdp2")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "seqpo"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [*command, *shared], env=environment, capture_output=True, text=True, timeout=150, check=False
-    )
+    decoding = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([*command, *shared], env=decoding, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
     torch.testing.assert_close(weights(last(tmp_path / "shared")), weights(last(tmp_path / "alone")))
 
 
 def test_other_seeds_begin_with_other_weights():
-    first, again, other = (new_translator(Recipe(seed=seed), framing()).embed.weight for seed in (0, 0, 1))
+    first, again, other = (new_translator(Recipe(seed=seed), renderer()).embed.weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -137,7 +135,7 @@ def test_a_tokenizer_without_our_marks_is_left_to_the_model_that_brought_it(tmp_
 
 
 def test_the_probe_measures_the_weights_it_is_given():
-    frame, said = framing(), "I know that he sleeps"
+    frame, said = renderer(), "I know that he sleeps"
     pairs = [Pair("Ich weiß", said), Pair("Er", said)]
     recipe = Recipe(nmt=NmtConfig(TranslatorConfig(16, 24, 16)))
     probe = bleu_probe(recipe, new_translator(recipe, frame), frame, pairs)

@@ -10,23 +10,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from commands import fails, seqpo
 from seqpo.cli import main, segmenting
 from seqpo.cli.kinds import KINDS
-from seqpo.cli.read_write import AgentInterpreter, House, agent_of, house, new_agent
+from seqpo.cli.read_write import AgentInterpreter, TranslatorSetup, agent_of, new_agent, translator_setup
 from seqpo.cli.recipe import ReadWriteConfig, Recipe, RecipeError, load_recipe
 from seqpo.cli.segmenting import parts_of_speech
 from seqpo.evaluation.report import Report
-from seqpo.policies.recurrent.agent import Agent, AskAgent
-from seqpo.policies.recurrent.deciders import WaitK
-from seqpo.policies.recurrent.files import load_agent
-from seqpo.policies.recurrent.streams import decode
-from seqpo.tasks.translation import segmentation_model
-from seqpo.tasks.translation.read_write import spoken
+from seqpo.tasks.read_write.agent import Agent, AskAgent
+from seqpo.tasks.read_write.deciders import WaitK
+from seqpo.tasks.read_write.decoding import decode
+from seqpo.tasks.read_write.files import load_agent
+from seqpo.tasks.read_write.segmentation import classifier
+from seqpo.tasks.read_write.task import spoken
 from seqpo.tasks.translation.traces import Trace
 from seqpo.training import checkpoints
-from tiny_recipes import write_recipe
-from tiny_runs import rows, sentences, weights
+from tests.support.commands import fails, seqpo
+from tests.support.recipes import write_recipe
+from tests.support.translation import rows, sentences, weights
 
 TINY = """
 policy = "read-write"
@@ -58,7 +58,7 @@ steps = 4
 starts = 2
 group_size = 3
 save_every = 1
-probe_every = 2
+eval_every = 2
 entropy = 0.01
 kl = { coefficient = 0.0 }
 [evaluation]
@@ -83,7 +83,7 @@ k = [3, 3]
 [sft]
 steps = 80
 batch = 12
-probe_every = 80
+eval_every = 80
 save_every = 3
 optimizer = { lr = 1e-2, warmup = 2 }
 """
@@ -135,10 +135,10 @@ def test_a_run_leaves_an_agent_and_its_learning_curve(run: Path, tmp_path: Path)
 
 def test_the_translator_stays_as_it_is(run: Path):
     recipe = load_recipe(run / "ap-0.5" / "recipe.toml")
-    home = house(recipe, torch.device("cpu"), slots=2)
+    setup = translator_setup(recipe, torch.device("cpu"), slots=2)
     before = load_file(last(run / "nmt") / "model.safetensors")
-    assert all(torch.equal(before[name], weight) for name, weight in home.environment.translator.state_dict().items())
-    assert home.environment.limit == 60
+    assert all(torch.equal(before[name], weight) for name, weight in setup.decoding.translator.state_dict().items())
+    assert setup.decoding.limit == 60
 
 
 def test_the_report_has_the_agents_and_all_they_are_compared_with(
@@ -201,23 +201,23 @@ def test_tags_of_words_that_bring_their_punctuation(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(segmenting, "tag", tag)
     assert parts_of_speech([("er", "sagt,", "–", "dass"), ("ja?!",)], "de") == [("E", "S,", "–", "D"), ("J?!",)]
     assert told == [["er", "sagt", "–", "dass"], ["ja"]]
-    assert segmentation_model.tag is not tag
+    assert classifier.tag is not tag
 
 
-def decided(home: House, agent: Agent, texts: list[str]) -> list[Trace]:
+def decided(setup: TranslatorSetup, agent: Agent, texts: list[str]) -> list[Trace]:
     """Translate whole sentences together, as an evaluation does."""
     units = [tuple(text.split()) for text in texts]
-    found = decode(home.environment, [spoken(home.framing, words) for words in units], AskAgent(agent, 3))
-    return [home.trace(words, steps) for words, steps in zip(units, found, strict=True)]
+    found = decode(setup.decoding, [spoken(setup.renderer, words) for words in units], AskAgent(agent, 3))
+    return [setup.trace(words, steps) for words, steps in zip(units, found, strict=True)]
 
 
 def test_attention_is_a_share_of_what_has_been_read(run: Path):
     """Pieces add up to words; what was written before a word was read did not attend to it."""
-    home = house(load_recipe(run / "ap-0.5" / "recipe.toml"), torch.device("cpu"), 1)
+    setup = translator_setup(load_recipe(run / "ap-0.5" / "recipe.toml"), torch.device("cpu"), 1)
     words = tuple(sentences()[0].source.split())
-    heard = spoken(home.framing, words)
-    [steps] = decode(home.environment, [heard], WaitK(2), attention=True)
-    trace, attention = home.trace(words, steps), home.attention(heard, steps)
+    heard = spoken(setup.renderer, words)
+    [steps] = decode(setup.decoding, [heard], WaitK(2), attention=True)
+    trace, attention = setup.trace(words, steps), setup.attention(heard, steps)
     assert attention.shape == (len(trace.units), len(words))
     assert attention.sum(axis=1).max() <= 1 + 1e-5
     assert attention.max() > 0
@@ -259,14 +259,14 @@ def test_what_can_not_be_drawn_is_said(
 
 
 def test_live_and_evaluated_translations_are_the_same(run: Path):
-    home = house(load_recipe(run / "ap-0.5" / "recipe.toml"), torch.device("cpu"), 3)
-    agent, _ = new_agent(Recipe(seed=3, agent=ReadWriteConfig(hidden=8)), home.observed)
+    setup = translator_setup(load_recipe(run / "ap-0.5" / "recipe.toml"), torch.device("cpu"), 3)
+    agent, _ = new_agent(Recipe(seed=3, agent=ReadWriteConfig(hidden=8)), setup.observed)
     with torch.no_grad():
         agent.head.weight.mul_(100)  # neither READ nor WRITE all the time
-    traces = decided(home, agent, [pair.source for pair in sentences()[:6]])
+    traces = decided(setup, agent, [pair.source for pair in sentences()[:6]])
     assert len({delay for trace in traces for delay in trace.delays}) > 2
     for trace in traces:
-        interpreter, expected = AgentInterpreter(home, agent), [piece for _, piece in trace.turns]
+        interpreter, expected = AgentInterpreter(setup, agent), [piece for _, piece in trace.turns]
         live = [interpreter.read([word]) for word in trace.source]
         live[-1] += interpreter.finish()
         for heard in range(1, len(live) + 1):
@@ -279,7 +279,7 @@ def test_live_translation_of_lines(run: Path, monkeypatch: pytest.MonkeyPatch, c
     seqpo("translate", run)
     [first, empty, second, end] = capsys.readouterr().out.split("\n")
     recipe, device = load_recipe(run / "ap-0.5" / "recipe.toml"), torch.device("cpu")
-    traces = decided(house(recipe, device, 3), agent_of(recipe, "ap-0.5", device), texts)
+    traces = decided(translator_setup(recipe, device, 3), agent_of(recipe, "ap-0.5", device), texts)
     assert [first.strip(), second.strip()] == [trace.text for trace in traces]
     assert (empty, end) == ("", "")
 
@@ -329,16 +329,16 @@ def test_a_warm_up_imitates_wait_k(warmed: str):
     stage = Path(warmed).parent / "run" / "sft-agent"
     assert rows(stage)[-1]["loss"] < 0.05  # nats per decision
     assert {"dev/bleu", "dev/ap", "dev/al", "dev/cw_mean"} <= set(rows(stage)[-1])
-    home = house(load_recipe(stage / "recipe.toml"), torch.device("cpu"), slots=4)
+    setup = translator_setup(load_recipe(stage / "recipe.toml"), torch.device("cpu"), slots=4)
     texts = [pair.source for pair in sentences()[:6]]
-    sources = [spoken(home.framing, tuple(text.split())) for text in texts]
-    learnt = decode(home.environment, sources, AskAgent(load_agent(last(stage)), 4))
+    sources = [spoken(setup.renderer, tuple(text.split())) for text in texts]
+    learnt = decode(setup.decoding, sources, AskAgent(load_agent(last(stage)), 4))
     assert [[step.wrote for step in steps[:3]] for steps in learnt] == [[False, False, True]] * len(texts)
 
 
 def test_agents_begin_with_the_warm_up(warmed: str, capsys: pytest.CaptureFixture[str]):
     run = Path(warmed).parent / "run"
-    seqpo("train", warmed, "--train.steps", 1, "--train.optimizer.lr", 1e-9, "--train.probe-every", 0)
+    seqpo("train", warmed, "--train.steps", 1, "--train.optimizer.lr", 1e-9, "--train.eval-every", 0)
     assert f"begins with {last(run / 'sft-agent')}" in capsys.readouterr().err
     torch.testing.assert_close(weights(last(run / "ap-0.5")), weights(last(run / "sft-agent")), rtol=0, atol=1e-7)
     told = fails(capsys, "train", warmed, "--stage", "wider", "--agent.hidden", 9)
@@ -417,7 +417,7 @@ def test_what_is_no_recipe_is_named_by_file_and_key(text: str, said: str, tmp_pa
 
 @pytest.mark.slow
 def test_the_agent_learns_to_wait_for_the_verb(tmp_path: Path):
-    shorter = ["--out", tmp_path, "--runtime.threads", 1, "--nmt.train.probe-every", 0, "--train.probe-every", 0]
+    shorter = ["--out", tmp_path, "--runtime.threads", 1, "--nmt.train.eval-every", 0, "--train.eval-every", 0]
     seqpo("nmt", "read-write-demo", *shorter, "--nmt.train.steps", 1400)
     seqpo("train", "read-write-demo", *shorter, "--train.steps", 200)
     alone = ["--evaluation.segments.mu", "--evaluation.beam", 1, "--data.test.count", 200]

@@ -23,7 +23,7 @@ from seqpo.cli.recipe import (
     override,
     save_recipe,
 )
-from tiny_recipes import write_recipe
+from tests.support.recipes import write_recipe
 
 EMBEDDED_NAMES = sorted(file.stem for file in EMBEDDED.glob("*.toml"))
 

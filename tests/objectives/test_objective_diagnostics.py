@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, settings
-from objective_cases import CASES
-from oracles import Step
-from steps import make_step, measure, steps, tensors, token
 from torch.overrides import TorchFunctionMode
 
 from seqpo import objectives
 from seqpo.objectives import Diagnostics
-from seqpo.segments import Segments, Totals
+from seqpo.segments import Denominators, Segments
+from tests.support.objective_cases import CASES
+from tests.support.objective_oracles import Step
+from tests.support.objective_steps import make_step, measure, steps, tensors, token
 
 _LN2 = math.log(2)
 
@@ -140,7 +140,7 @@ def test_neither_the_loss_nor_its_diagnostics_wait_for_the_device(label: str):
     new = torch.zeros(6, device=meta, requires_grad=True)
     old, advantages = torch.zeros(6, device=meta), torch.zeros(6, device=meta)
     with _NothingFromTheHost():
-        loss = CASES[label].objective(new, old, advantages, segments, Totals(2, 6))
+        loss = CASES[label].objective(new, old, advantages, segments, Denominators(2, 6))
         loss.value.backward()
         sums = loss.diagnostics.sums
     assert new.grad is not None

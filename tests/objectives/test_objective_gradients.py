@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 import pytest
-from oracles import Step
-from steps import measure, token
 
 from seqpo import objectives
+from tests.support.objective_oracles import Step
+from tests.support.objective_steps import measure, token
 
 RATIOS = [-1.3, -0.2, 0.0, 0.4, 0.9]
 """Log-ratios d of the tokens."""

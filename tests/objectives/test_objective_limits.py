@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import Step, count
-from steps import Measured, make_step, measure, scales, seeds, shapes, steps
 
 from seqpo import objectives
 from seqpo.segments import LEVELS, Level
+from tests.support.objective_oracles import Step, count
+from tests.support.objective_steps import Measured, make_step, measure, scales, seeds, shapes, steps
 
 few = settings(max_examples=25, deadline=None)
 shared_steps = st.builds(make_step, shapes, seeds, scales)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from steps import make_step, measure, tensors, token
 from torch import Tensor
 
 from seqpo import objectives
@@ -23,10 +22,11 @@ from seqpo.objectives import (
     LogSpaceGate,
     Objective,
     OneSidedClamp,
-    Score,
+    ScoreFunction,
     SigmoidGate,
     Weighting,
 )
+from tests.support.objective_steps import make_step, measure, tensors, token
 
 SUPREMA = {"arctan": math.pi / 2, "tanh": 1.0, "softsign": 1.0, "erf": math.sqrt(math.pi) / 2}
 temperatures = st.floats(0.1, 10)
@@ -128,7 +128,7 @@ FAR_AND_NEAR = [[[token(-1.0, -3.0, 2.0), token(-1.0, 0.5, 2.0)]]]
 
 def test_a_gate_of_your_own():
     # φ = −½ and ¼, w = e^−⅛; the first token is stopped, the second has slope w·A·½·½
-    value, slope, seen = measure(Objective("sequence", Halved(), Linear(), "episode-mean"), FAR_AND_NEAR)
+    value, slope, seen = measure(Objective("sequence", Halved(), Linear(), "sequence-mean"), FAR_AND_NEAR)
     weight = math.exp(-1 / 8)
     assert value == pytest.approx(-2 * weight)
     assert slope == pytest.approx([0, -2 * weight / 4])
@@ -137,7 +137,7 @@ def test_a_gate_of_your_own():
 
 def test_a_weighting_of_your_own():
     # w = e^−1.25, ∂w²/∂log π = 2w²/2; a weighting that says nothing of stops stops nothing
-    value, slope, seen = measure(Objective("sequence", Identity(), Squared(), "episode-mean"), FAR_AND_NEAR)
+    value, slope, seen = measure(Objective("sequence", Identity(), Squared(), "sequence-mean"), FAR_AND_NEAR)
     square = math.exp(-2.5)
     assert value == pytest.approx(-2 * square)
     assert slope == pytest.approx([-2 * square] * 2)
@@ -147,7 +147,7 @@ def test_a_weighting_of_your_own():
 def test_a_soft_gate_with_an_advantage_for_each_token():
     # w = e^¼ both ways; each token's gradient is its own: w·A_t·½·½
     step = [[[token(-1.0, 0.0, 1.0), token(-1.0, 1.0, -3.0)]]]
-    value, slope, _ = measure(Objective("sequence", Halved(), Linear(), "episode-mean", credit="token"), step)
+    value, slope, _ = measure(Objective("sequence", Halved(), Linear(), "sequence-mean", credit="token"), step)
     weight = math.exp(1 / 4)
     assert value == pytest.approx(-weight * (1 - 3) / 2)
     assert slope == pytest.approx([-weight / 4, 3 * weight / 4])
@@ -164,10 +164,10 @@ def test_a_clamp_inside_a_held_weight_leaves_every_gradient():
 @pytest.mark.parametrize(
     ("parts", "options", "message"),
     [
-        (("sequence", Identity(), Score(), "episode-sum"), {}, "Score weighs the log-prob of a token"),
+        (("sequence", Identity(), ScoreFunction(), "sequence-sum"), {}, "ScoreFunction weighs the log-prob of a token"),
         (("turn", Identity(), CappedScore(), "token-mean"), {}, "CappedScore weighs the log-prob of a token"),
         (("sequence", Identity(), GammaScore(), "token-mean"), {}, "level or credit must be 'token'"),
-        (("token", OneSidedClamp(), Score(), "episode-sum"), {}, "a gate on the ratio would be ignored"),
+        (("token", OneSidedClamp(), ScoreFunction(), "sequence-sum"), {}, "a gate on the ratio would be ignored"),
         (("sequence", Identity(), Clip(), "constant-length"), {"max_length": 10}, "replaces a token count"),
         (("token", Identity(), Clip(), "constant-length"), {}, "max_length belongs to"),
         (("token", Identity(), Clip(), "token-mean"), {"max_length": 10}, "max_length belongs to"),
@@ -175,7 +175,7 @@ def test_a_clamp_inside_a_held_weight_leaves_every_gradient():
         (("sequence", Identity(), Clip(), "token-mean"), {"credit": "token", "pool": "product"}, "not 'product'"),
         (("sequence", Identity(), Linear(), "token-mean"), {"credit": "token", "pool": "harmonic"}, "not 'harmonic'"),
         (("word", Identity(), Linear(), "token-mean"), {}, "unknown level 'word': choose one of token, turn"),
-        (("token", Identity(), Linear(), "mean"), {}, "unknown aggregate 'mean': choose one of episode-mean"),
+        (("token", Identity(), Linear(), "mean"), {}, "unknown aggregate 'mean': choose one of sequence-mean"),
         (("token", Identity(), Linear(), "token-mean"), {"pool": "median"}, "unknown pool 'median'"),
         (("token", Identity(), Linear(), "token-mean"), {"credit": "turn"}, "unknown credit 'turn'"),
     ],

@@ -11,12 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from objective_cases import CASES
-from oracles import Step, Token, advantage_of, tokens_of, units
-from steps import make_step, measure, seeds, shapes, steps, tensors, totals_of
 
 from seqpo.objectives import Diagnostics, Padded
-from seqpo.segments import LEVELS, Level, Segments, Totals
+from seqpo.segments import LEVELS, Denominators, Level, Segments
+from tests.support.objective_cases import CASES
+from tests.support.objective_oracles import Step, Token, advantage_of, tokens_of, units
+from tests.support.objective_steps import make_step, measure, seeds, shapes, steps, tensors, totals_of
 
 every_case = pytest.mark.parametrize("label", CASES)
 few = settings(max_examples=10, deadline=None)
@@ -55,12 +55,12 @@ def test_the_groups_of_episodes_do_not_matter(label: str, step: Step, groups: li
 @given(step=steps, cuts=st.sets(st.integers(1, 4)))
 def test_micro_batches_add_up_to_the_step(label: str, step: Step, cuts: set[int]):
     edges = [0, *sorted(cut for cut in cuts if cut < len(step)), len(step)]
-    objective, totals = CASES[label].objective, totals_of(step)
+    objective, denominators = CASES[label].objective, totals_of(step)
     value, slope, seen = measure(objective, step)
     values, slopes, sums = 0.0, [], Diagnostics(torch.zeros(5, dtype=torch.float64))
     for a, b in pairwise(edges):
         new, *rest = tensors(step[a:b])
-        loss = objective(new, *rest, totals)
+        loss = objective(new, *rest, denominators)
         values += loss.value.item()
         slopes += torch.autograd.grad(loss.value, new)[0].tolist()
         sums += loss.diagnostics
@@ -73,9 +73,9 @@ def test_micro_batches_add_up_to_the_step(label: str, step: Step, cuts: set[int]
 @few
 @given(step=steps, others=steps)
 def test_other_episodes_do_not_change_an_episode_share(label: str, step: Step, others: Step):
-    totals = Totals(episodes=40, tokens=400)
-    _, alone, _ = measure(CASES[label].objective, step, totals)
-    _, among, _ = measure(CASES[label].objective, step + others, totals)
+    denominators = Denominators(episodes=40, tokens=400)
+    _, alone, _ = measure(CASES[label].objective, step, denominators)
+    _, among, _ = measure(CASES[label].objective, step + others, denominators)
     torch.testing.assert_close(among[: len(alone)], alone, rtol=1e-11, atol=1e-14)
 
 
@@ -142,14 +142,14 @@ def test_narrow_numbers_are_computed_with_in_float32(
 @given(shape=shapes, seed=seeds, vary=st.sampled_from(LEVELS))
 def test_on_policy_the_gradient_is_the_weighted_score(label: str, shape: list[list[int]], seed: int, vary: Level):
     case, step = CASES[label], make_step(shape, seed, 0.0, vary)
-    totals = totals_of(step)
+    denominators = totals_of(step)
     shares = [
-        case.share(totals.episodes, totals.tokens, len(episode), len(tokens_of(episode)), len(turn))
+        case.share(denominators.episodes, denominators.tokens, len(episode), len(tokens_of(episode)), len(turn))
         for episode in step
         for turn in episode
         for _ in turn
     ]
-    gains = [advantage_of(unit) for episode in step for unit in units(episode, case.unit) for _ in unit]
+    gains = [advantage_of(unit) for episode in step for unit in units(episode, case.credit_level) for _ in unit]
     _, slope, seen = measure(case.objective, step)
     assert slope == pytest.approx([-a * share for a, share in zip(gains, shares, strict=True)], rel=1e-11, abs=1e-15)
     assert seen["kl_behaviour"] == seen["no_gradient"] == seen["ratio_deviation"] == 0
@@ -188,6 +188,6 @@ def test_one_huge_token_stays_finite(label: str, log_ratio: float, advantage: fl
 
 @every_case
 def test_a_part_without_episodes_adds_nothing(label: str):
-    value, slope, seen = measure(CASES[label].objective, [], Totals(episodes=4, tokens=9))
+    value, slope, seen = measure(CASES[label].objective, [], Denominators(episodes=4, tokens=9))
     assert (value, slope) == (0.0, [])
     assert not any(seen.values())

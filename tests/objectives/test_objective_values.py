@@ -7,12 +7,12 @@ import math
 
 import pytest
 import torch
-from objective_cases import CASES
-from oracles import ORACLES, Step, gradient
-from steps import make_step, measure, token
 
 from seqpo import objectives
 from seqpo.segments import LEVELS, Level
+from tests.support.objective_cases import CASES
+from tests.support.objective_oracles import ORACLES, Step, gradient
+from tests.support.objective_steps import make_step, measure, token
 
 # Two episodes. The first (A = 1) has two turns of one token, that have become twice and half as likely; the
 # second (A = −2) has one token, half as likely.
@@ -98,4 +98,4 @@ def test_equals_the_loops(label: str, scale: float, vary: Level):
 
 @pytest.mark.parametrize("label", CASES)
 def test_advantages_may_differ_down_to_the_unit(label: str):
-    assert CASES[label].objective.unit == CASES[label].unit
+    assert CASES[label].objective.credit_level == CASES[label].credit_level

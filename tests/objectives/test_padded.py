@@ -41,7 +41,7 @@ def test_turns_and_episodes_by_hand():
     assert layout.segments.group.tolist() == [0, 1, 2]
     assert layout.segments.groups == 3
     assert layout.rows.tolist() == [0, 2, 3]
-    assert (layout.segments.totals.episodes, layout.segments.totals.tokens) == (3, 10)
+    assert (layout.segments.denominators.episodes, layout.segments.denominators.tokens) == (3, 10)
 
 
 def test_values_by_hand():
@@ -75,7 +75,7 @@ def test_a_run_is_a_turn_and_a_row_is_an_episode(mask: torch.Tensor):
     assert layout.rows.tolist() == [i for i, _ in rows]
     assert layout.segments.lengths("turn").tolist() == [length for _, turns in rows for length in turns]
     assert layout.segments.lengths("sequence").tolist() == [sum(turns) for _, turns in rows]
-    assert layout.segments.units_per_episode("turn").tolist() == [len(turns) for _, turns in rows]
+    assert layout.segments.count_per_episode("turn").tolist() == [len(turns) for _, turns in rows]
 
 
 @given(mask=masks(), seed=st.integers(0, 10**6))

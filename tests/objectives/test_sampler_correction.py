@@ -8,14 +8,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import Step
-from steps import make_step, seeds, segments_of, shapes, tensors, token
 from torch import Tensor
 
 from seqpo import objectives
 from seqpo.objectives import SamplerCorrection
 from seqpo.objectives.correction import Form
 from seqpo.segments import LEVELS, Level
+from tests.support.objective_oracles import Step
+from tests.support.objective_steps import make_step, seeds, segments_of, shapes, tensors, token
 
 # An episode of two turns, and one of one turn; c = π_behaviour / π_sampler of their tokens:
 RATIOS = [4.0, 1 / 2, 1 / 4, 3.0]

@@ -1,4 +1,4 @@
-"""The language model as a policy: what it says it chose is what it scores, in every layout and framing."""
+"""The language model as a policy: what it says it chose is what it scores, in every layout and renderer."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from seqpo import advantages, objectives
 from seqpo.cli.build import load_tokenizer
-from seqpo.episodes import Episode, Observation, Turn, pack
 from seqpo.policies.causal_lm import CausalLMPolicy, rows_of
-from seqpo.policies.fresh import Family, add_dropout, new_model
-from seqpo.tasks.translation.framing import chat_framing
-from seqpo.tasks.translation.scripts import LAYOUTS, Layout
+from seqpo.policies.models import Family, add_dropout, new_model
+from seqpo.tasks.translation.dialogue import LAYOUTS, Layout
+from seqpo.tasks.translation.renderer import chat_renderer
 from seqpo.tasks.translation.task import TranslationTask
-from seqpo.training.imitation import ImitationConfig, imitate
 from seqpo.training.loop import KLConfig, LoopConfig, optimize
+from seqpo.training.supervised import SupervisedConfig, train_supervised
 from seqpo.training.world import World, full_weights
-from tiny_models import FAMILIES, STOP, Chunks, ragged_scripts, tiny
-from tiny_runs import SHAPE, sampled, sentences, tokenizer, translation, translator, weights
+from seqpo.types import Episode, Observation, Turn, pack
+from tests.support.models import FAMILIES, STOP, Chunks, ragged_scripts, tiny
+from tests.support.translation import SHAPE, sampled, sentences, tokenizer, translation, translator, weights
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -37,15 +37,15 @@ def policy_of(family: Family, dtype: torch.dtype = torch.float64, **options: flo
     return CausalLMPolicy(tiny(family, dtype=dtype), tokenizer(), stop=STOP, limit=5, slots=4, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("afresh", [False, True])
+@pytest.mark.parametrize("reset_context", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scores_are_the_behaviour_log_probs(
-    family: Family, temperature: float, dtype: torch.dtype, tolerance: float, afresh: bool
+    family: Family, temperature: float, dtype: torch.dtype, tolerance: float, reset_context: bool
 ):
     policy = policy_of(family, dtype, temperature=temperature)
-    batch = pack(policy.rollout(ragged_scripts(6, afresh=afresh), 3, seed=1), dtype=dtype)
+    batch = pack(policy.rollout(ragged_scripts(6, reset_context=reset_context), 3, seed=1), dtype=dtype)
     torch.testing.assert_close(policy.logprobs(batch), batch.behaviour, rtol=0, atol=tolerance)
 
 
@@ -80,14 +80,14 @@ def test_rows_hold_every_action_after_what_it_was_shown(turns: Sequence[tuple[tu
     episode = Episode(
         0,
         tuple(
-            Turn(Observation(tuple(tokens), afresh), tuple(action), (0.0,) * len(action))
-            for (tokens, afresh), action in turns
+            Turn(Observation(tuple(tokens), reset_context), tuple(action), (0.0,) * len(action))
+            for (tokens, reset_context), action in turns
         ),
     )
     rows = list(rows_of(episode))
     chosen = [row.tokens[place] for row in rows for place in row.chosen]
     assert chosen == [token for _, action in turns for token in action]
-    assert len(rows) == 1 + sum(afresh for (_, afresh), _ in turns[1:])
+    assert len(rows) == 1 + sum(reset_context for (_, reset_context), _ in turns[1:])
     assert sum(len(row.tokens) for row in rows) == sum(len(tokens) + len(action) for (tokens, _), action in turns)
 
 
@@ -97,12 +97,12 @@ def test_rows_by_hand():
     episode = Episode(0, (Turn(seen[0], (1, 0), (0.0, 0.0)), Turn(seen[1], (0,), (0.0,))))
     (row,) = rows_of(episode)
     assert (row.tokens, row.chosen) == ([5, 6, 1, 0, 7, 0], [2, 3, 5])
-    assert policy_of("qwen2").sizes([episode, episode]) == [6, 6]
+    assert policy_of("qwen2").num_tokens([episode, episode]) == [6, 6]
 
 
 def trained(policy: CausalLMPolicy, folder: Path, layout: Layout = "interleaved") -> None:
     task = translation(layout)
-    imitate(policy, task, ImitationConfig(2, batch=4), world=World(), stage=folder / "sft")
+    train_supervised(policy, task, SupervisedConfig(2, batch=4), world=World(), stage=folder / "sft")
     config = LoopConfig(steps=2, starts=2, group_size=3, kl=KLConfig(0.0))
     optimize(
         policy,
@@ -142,8 +142,8 @@ def test_a_snapshot_stays_what_it_was(tmp_path: Path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_saved_is_loaded_by_transformers(tmp_path: Path, family: Family):
-    model = new_model(replace(SHAPE, family=family), len(tokenizer()), translation().framing.stop, 0)
-    policy = CausalLMPolicy(model, tokenizer(), stop=translation().framing.stop)
+    model = new_model(replace(SHAPE, family=family), len(tokenizer()), translation().renderer.stop, 0)
+    policy = CausalLMPolicy(model, tokenizer(), stop=translation().renderer.stop)
     policy.save(tmp_path, full_weights(policy.module))
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
     # beside a Qwen2 model, AutoTokenizer makes Qwen2's own of any tokenizer
@@ -181,7 +181,7 @@ def test_bfloat16_scores_are_close(tmp_path: Path):
 
 def test_a_bfloat16_sampler_is_close():
     model = translator(torch.float32, talkative=2.0).model
-    policy = CausalLMPolicy(model, tokenizer(), stop=translation().framing.stop, limit=3, rollout_dtype=torch.bfloat16)
+    policy = CausalLMPolicy(model, tokenizer(), stop=translation().renderer.stop, limit=3, rollout_dtype=torch.bfloat16)
     batch = pack(sampled(policy, translation()))
     difference = (policy.logprobs(batch) - batch.behaviour).abs()
     assert 0 < difference.max() < 0.3
@@ -204,9 +204,9 @@ def chatting() -> tuple[CausalLMPolicy, TranslationTask]:
     talker = copy.deepcopy(tokenizer())
     talker.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     talker.chat_template = CHATML
-    frame = chat_framing(talker, "word", "word", "Translate.")
+    frame = chat_renderer(talker, "word", "word", "Translate.")
     model = new_model(SHAPE, len(talker), frame.stop, 0).double().eval()
-    return CausalLMPolicy(model, talker, stop=frame.stop, limit=3), replace(translation(), framing=frame)
+    return CausalLMPolicy(model, talker, stop=frame.stop, limit=3), replace(translation(), renderer=frame)
 
 
 def test_a_chat_model_is_trained_in_its_own_template(tmp_path: Path):
@@ -217,7 +217,7 @@ def test_a_chat_model_is_trained_in_its_own_template(tmp_path: Path):
     assert talk.startswith("<|im_start|>system\nTranslate.<|im_end|>\n<|im_start|>user\n")
     assert talk.count("<|im_end|>\n<|im_start|>user\n") == len(episode.turns)
     assert talk.endswith("<|im_end|>")
-    imitate(policy, task, ImitationConfig(2, batch=4), world=World(), stage=tmp_path / "sft")
+    train_supervised(policy, task, SupervisedConfig(2, batch=4), world=World(), stage=tmp_path / "sft")
     config = LoopConfig(steps=2, starts=2, group_size=3, kl=KLConfig(0.0))
     optimize(
         policy,

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from seqpo.episodes import Episode, Observation, Turn, pack
 from seqpo.policies.causal_lm import CausalLMPolicy, rows_of
-from seqpo.policies.fresh import Family, ModelConfig, load_model, new_model
 from seqpo.policies.logprobs import chosen_logprobs
-from tiny_models import FAMILIES, STOP, VOCABULARY, ragged_scripts, tiny
+from seqpo.policies.models import Family, ModelConfig, load_model, new_model
+from seqpo.types import Episode, Observation, Turn, pack
+from tests.support.models import FAMILIES, STOP, VOCABULARY, ragged_scripts, tiny
 
 
 def _inputs(rows: int = 6, width: int = 4, vocabulary: int = 7, *, dtype: torch.dtype = torch.float64):
@@ -84,18 +84,20 @@ def _policy(model: PreTrainedModel | None = None, **options: float) -> CausalLMP
     return CausalLMPolicy(model or tiny(), None, stop=STOP, limit=5, slots=4, **options)  # type: ignore[arg-type]
 
 
-def _episode(*turns: tuple[tuple[int, ...], tuple[int, ...]], afresh: bool = False) -> Episode:
-    return Episode(0, tuple(Turn(Observation(shown, afresh), action, (0.0,) * len(action)) for shown, action in turns))
+def _episode(*turns: tuple[tuple[int, ...], tuple[int, ...]], reset_context: bool = False) -> Episode:
+    return Episode(
+        0, tuple(Turn(Observation(shown, reset_context), action, (0.0,) * len(action)) for shown, action in turns)
+    )
 
 
 def test_an_appending_episode_is_one_row_and_a_fresh_observation_begins_another():
     turns = (((1, 2), (3, 0)), ((4,), (0,)))
     (row,) = rows_of(_episode(*turns))
     assert (row.tokens, row.chosen) == ([1, 2, 3, 0, 4, 0], [2, 3, 5])
-    first, second = rows_of(_episode(*turns, afresh=True))
+    first, second = rows_of(_episode(*turns, reset_context=True))
     assert (first.tokens, first.chosen) == ([1, 2, 3, 0], [2, 3])
     assert (second.tokens, second.chosen) == ([4, 0], [1])
-    assert _policy().sizes([_episode(*turns), _episode(((1,), (2,)))]) == [6, 2]
+    assert _policy().num_tokens([_episode(*turns), _episode(((1,), (2,)))]) == [6, 2]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -172,7 +174,7 @@ def test_rollouts_are_grouped_and_do_not_depend_on_how_starts_are_dealt_out():
 
 def test_after_a_refresh_samples_come_from_the_new_weights():
     policy, other = _policy(), _policy(tiny(seed=5))
-    policy.refresh(other.module.state_dict())
+    policy.update_weights(other.module.state_dict())
     found, expected = (p.rollout(ragged_scripts(3), group_size=1, seed=0) for p in (policy, other))
     assert [[t.action for t in e.turns] for e in found] == [[t.action for t in e.turns] for e in expected]
     assert {episode.version for episode in found} == {1}

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from seqpo.episodes import pack
 from seqpo.policies.network import NetworkPolicy, mlp
 from seqpo.training.world import full_weights
+from seqpo.types import pack
 
 
 @dataclass
@@ -46,7 +46,7 @@ def test_episodes_are_as_long_as_their_situations(policy: NetworkPolicy):
     assert [len(episode.turns) for episode in episodes] == [3, 3, 1, 1]
     assert [turn.observation.tolist() for turn in episodes[0].turns] == [[3, 1], [2, 1], [1, 1]]
     assert all(turn.reward == turn.action[0] for episode in episodes for turn in episode.turns)
-    assert policy.sizes(episodes) == [3, 3, 1, 1]
+    assert policy.num_tokens(episodes) == [3, 3, 1, 1]
 
 
 def test_scores_are_the_behaviour_log_probs(policy: NetworkPolicy):
@@ -73,7 +73,7 @@ def test_it_acts_by_new_weights_only_when_refreshed(policy: NetworkPolicy):
         policy.module[-1].bias.copy_(torch.tensor([-99.0, 99.0, -99.0]))
     before = policy.rollout([Countdown(9)], 9, seed=1)
     assert {t.action for e in before for t in e.turns} != {(1,)}
-    policy.refresh(full_weights(policy.module))
+    policy.update_weights(full_weights(policy.module))
     after = policy.rollout([Countdown(9)], 9, seed=1)
     assert {t.action for e in after for t in e.turns} == {(1,)}
     assert (before[0].version, after[0].version) == (0, 1)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqpo.sessions.cache import Plan, RaggedCache, make_plan
-from tiny_models import tiny
+from tests.support.models import tiny
 
 
 def _plan(lengths: list[int], counts: list[int], span: int = 32) -> Plan:

@@ -15,10 +15,10 @@ from transformers import (
     Qwen2Config,
 )
 
-from seqpo.policies.fresh import Family
+from seqpo.policies.models import Family
 from seqpo.sessions import Engine, Session, play
 from seqpo.sessions.engine import Answer
-from tiny_models import FAMILIES, STOP, VOCABULARY, Chunks, markov, ragged_scripts, tiny
+from tests.support.models import FAMILIES, STOP, VOCABULARY, Chunks, markov, ragged_scripts, tiny
 
 LIMIT = 7
 
@@ -72,7 +72,7 @@ def test_greedy_answers_are_those_of_generate(family: Family, slots: int):
 
 def test_an_observation_afresh_is_answered_like_a_new_context():
     model = tiny()
-    scripts = ragged_scripts(6, afresh=True)
+    scripts = ragged_scripts(6, reset_context=True)
     for turns in play(Engine(model, stop=STOP, slots=3), scripts, limit=LIMIT):
         for observed, answer in turns:
             assert answer.tokens == generated(model, observed.tokens)
@@ -167,7 +167,7 @@ def test_new_weights_end_all_sessions():
     engine = Engine(tiny(), stop=STOP, slots=2)
     old = engine.open()
     answered(old, [1, 2])
-    engine.refresh(tiny(seed=4).state_dict())
+    engine.update_weights(tiny(seed=4).state_dict())
     for act in (lambda: old.read([1]), lambda: old.write(3), old.close, lambda: engine.fork(old)):
         with pytest.raises(RuntimeError, match="belongs to policy version 0, the engine is at 1"):
             act()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seqpo.episodes import pack
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.sessions import Engine, play
 from seqpo.sessions.engine import Answer
-from tiny_models import STOP, Chunks, ragged_scripts, tiny
+from seqpo.types import pack
+from tests.support.models import STOP, Chunks, ragged_scripts, tiny
 
 
 def _answers(scripts: list[Chunks], *, slots: int = 64, first: int = 0, seed: int | None = 3) -> list[list[Answer]]:
@@ -24,9 +24,9 @@ def _same(found: list[list[Answer]], expected: list[list[Answer]]) -> None:
             assert a.logprobs == pytest.approx(b.logprobs, abs=1e-10)
 
 
-@pytest.mark.parametrize("afresh", [False, True])
-def test_samples_do_not_depend_on_the_number_of_slots(afresh: bool):
-    scripts = ragged_scripts(12, afresh=afresh)
+@pytest.mark.parametrize("reset_context", [False, True])
+def test_samples_do_not_depend_on_the_number_of_slots(reset_context: bool):
+    scripts = ragged_scripts(12, reset_context=reset_context)
     expected = _answers(scripts)
     for slots in (1, 3):
         _same(_answers(scripts, slots=slots), expected)
@@ -69,9 +69,9 @@ def test_all_slots_are_free_afterwards():
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 @pytest.mark.parametrize("family", ["qwen2", "llama"])
-@pytest.mark.parametrize("afresh", [False, True])
-def test_recorded_log_probs_are_those_of_the_training_pass(family, afresh: bool, dtype, tolerance: float):
+@pytest.mark.parametrize("reset_context", [False, True])
+def test_recorded_log_probs_are_those_of_the_training_pass(family, reset_context: bool, dtype, tolerance: float):
     policy = CausalLMPolicy(tiny(family, dtype=dtype), None, stop=STOP, limit=6, slots=4, temperature=0.8)  # type: ignore[arg-type]
-    episodes = policy.rollout(ragged_scripts(5, afresh=afresh), group_size=2, seed=0)
+    episodes = policy.rollout(ragged_scripts(5, reset_context=reset_context), group_size=2, seed=0)
     batch = pack(episodes, dtype=dtype)
     torch.testing.assert_close(policy.logprobs(batch), batch.behaviour, rtol=0, atol=tolerance)

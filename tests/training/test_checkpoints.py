@@ -13,10 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.training import checkpoints
 from seqpo.training.checkpoints import CheckpointError
-from seqpo.training.imitation import ImitationConfig, imitate
-from seqpo.training.updates import OptimizerConfig, Updates
+from seqpo.training.optimizer import OptimizerConfig, Updates
+from seqpo.training.supervised import SupervisedConfig, train_supervised
 from seqpo.training.world import World
-from tiny_runs import exact_weights, translation, translator
+from tests.support.translation import exact_weights, translation, translator
 
 
 def updates_of(policy: CausalLMPolicy) -> Updates:
@@ -26,7 +26,9 @@ def updates_of(policy: CausalLMPolicy) -> Updates:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CausalLMPolicy]:
     stage, policy = tmp_path_factory.mktemp("stage"), translator(torch.float32)
-    imitate(policy, translation(), ImitationConfig(steps=5, batch=2, save_every=1), world=World(), stage=stage)
+    train_supervised(
+        policy, translation(), SupervisedConfig(steps=5, batch=2, save_every=1), world=World(), stage=stage
+    )
     return stage, policy
 
 
@@ -123,7 +125,7 @@ def _rename(training: Path) -> None:
 )
 def test_a_damaged_training_state_is_named(tmp_path: Path, damage: Callable[[Path], None], said: str):
     policy = translator()
-    imitate(policy, translation(), ImitationConfig(steps=1, batch=2), world=World(), stage=tmp_path)
+    train_supervised(policy, translation(), SupervisedConfig(steps=1, batch=2), world=World(), stage=tmp_path)
     folder = tmp_path / "checkpoint-00000001"
     damage(folder / "training")
     with pytest.raises(CheckpointError, match=said) as error:

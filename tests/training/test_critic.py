@@ -16,17 +16,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seqpo import advantages, objectives
-from seqpo.advantages import Advantage, Comparison, Given
-from seqpo.episodes import Batch, Rewards, pack
+from seqpo.advantages import Advantage, AdvantageInputs, Comparison
 from seqpo.policies.network import NetworkCritic, NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit, paid
 from seqpo.tasks.control.gym import GymTask
 from seqpo.training.checkpoints import CheckpointError
 from seqpo.training.critic import CriticConfig
 from seqpo.training.loop import KLConfig, LoopConfig, optimize
-from seqpo.training.updates import OptimizerConfig
+from seqpo.training.optimizer import OptimizerConfig
 from seqpo.training.world import World
-from tiny_runs import InterruptedRunError, interrupt, rows, weights
+from seqpo.types import Batch, Rewards, pack
+from tests.support.translation import InterruptedRunError, interrupt, rows, weights
 
 FAST = OptimizerConfig(lr=3e-2, warmup=0, decay="constant", weight_decay=0.0)
 CONFIG = LoopConfig(
@@ -44,7 +44,7 @@ LAST = "checkpoint-00000004"
 WITH_CRITIC = {
     "gu": (advantages.get("gu"), "turn"),
     "sppo": (advantages.get("sppo"), "sequence"),
-    "gae": (advantages.get("gae", level="turn", trace=0.9), "turn"),
+    "gae": (advantages.get("gae", level="turn", gae_lambda=0.9), "turn"),
 }
 """Advantages that need a critic, and the level of its values."""
 
@@ -77,7 +77,7 @@ class Walks:
     def starts(self, count: int, *, step: int) -> list[Walk]:
         return [Walk((step * count + number) % 5 - 2) for number in range(count)]
 
-    def judge(self, starts: Sequence[Walk], batch: Batch) -> Rewards:
+    def score(self, starts: Sequence[Walk], batch: Batch) -> Rewards:
         return paid(batch)
 
 
@@ -86,7 +86,7 @@ def walker() -> NetworkPolicy:
     return NetworkPolicy(mlp(3, 2, 8).double())
 
 
-def judge(level: Any, inputs: int = 3) -> NetworkCritic:
+def a_critic(level: Any, inputs: int = 3) -> NetworkCritic:
     torch.manual_seed(1)
     return NetworkCritic(mlp(inputs, 1, 8).double(), level)
 
@@ -114,7 +114,7 @@ def run(
         config,
         world=World(),
         stage=stage,
-        critic=critic or judge(WITH_CRITIC[name][1]),
+        critic=critic or a_critic(WITH_CRITIC[name][1]),
         resume_weights=saved,
     )
     return policy
@@ -208,8 +208,8 @@ def test_a_learned_baseline_makes_the_gradient_less_noisy_and_leaves_its_mean(tm
 
     def gradient(advantage: Advantage, seed: int) -> Tensor:
         batch = pack(policy.rollout(task.starts(3, step=0), 2, seed=seed))
-        given = Given(values=critic.predict(batch).detach())
-        estimated = advantage(paid(batch).values, batch.segments, given)
+        inputs = AdvantageInputs(values=critic.predict(batch).detach())
+        estimated = advantage(paid(batch).values, batch.segments, inputs)
         logprobs = policy.logprobs(batch)
         loss = reinforce(logprobs, batch.behaviour, estimated, batch.segments).value
         return torch.autograd.grad(-loss, policy.module.weight)[0].flatten()
@@ -231,13 +231,13 @@ class Watched(Comparison):
 
     seen: list[Tensor]
 
-    def __call__(self, rewards, segments, given, all_sum):
-        self.seen.append(given.values)
-        return super().__call__(rewards, segments, given, all_sum)
+    def __call__(self, rewards, segments, inputs, all_sum):
+        self.seen.append(inputs.values)
+        return super().__call__(rewards, segments, inputs, all_sum)
 
 
 def test_the_advantage_gets_the_values_of_before_the_update(tmp_path: Path):
-    critic, policy = judge("sequence"), walker()
+    critic, policy = a_critic("sequence"), walker()
     batch = pack(policy.rollout(Walks().starts(4, step=0), 3, seed=0))
     before = critic.predict(batch).detach()
     watched = Watched("value")
@@ -257,7 +257,7 @@ def test_during_its_warm_up_only_the_critic_learns(tmp_path: Path, name: str):
         CONFIG, critic=replace(CONFIG.critic, warmup=3), save_every=1, optimizer=replace(FAST, decay="linear")
     )
     advantage = copy.deepcopy(WITH_CRITIC[name][0])
-    run(tmp_path, config, advantage=advantage, policy=policy, critic=judge(level))
+    run(tmp_path, config, advantage=advantage, policy=policy, critic=a_critic(level))
     kept = saved(tmp_path / "checkpoint-00000003")
     assert all(torch.equal(kept[key], value) for key, value in before.items())
     assert not torch.equal(weights(tmp_path / "checkpoint-00000003" / "critic"), weights(tmp_path / LAST / "critic"))
@@ -283,7 +283,7 @@ def test_the_split_into_micro_batches_changes_nothing(tmp_path: Path, name: str)
 
 
 def test_the_critic_goes_through_the_policys_minibatches(tmp_path: Path):
-    critic = judge("turn")
+    critic = a_critic("turn")
     predict, asked = critic.predict, []
 
     def watch(batch: Batch) -> Tensor:
@@ -329,18 +329,18 @@ def test_another_critic_can_not_be_gone_on_with(tmp_path: Path):
 
 def test_a_critic_of_another_level_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="needs values of level 'turn', the critic's are of level 'sequence'"):
-        run(tmp_path, critic=judge("sequence"))
+        run(tmp_path, critic=a_critic("sequence"))
     with pytest.raises(ValueError, match="needs values of level 'sequence', the critic's are of level 'turn'"):
-        run(tmp_path, name="sppo", critic=judge("turn"))
+        run(tmp_path, name="sppo", critic=a_critic("turn"))
     with pytest.raises(ValueError, match="needs values of level 'token', the critic's are of level 'turn'"):
-        run(tmp_path, advantage=advantages.get("gae"), critic=judge("turn"))
+        run(tmp_path, advantage=advantages.get("gae"), critic=a_critic("turn"))
     with pytest.raises(ValueError, match="unknown level 'token': this critic values a 'turn', or the start"):
-        judge("token")
+        a_critic("token")
 
 
 def test_a_critic_without_use_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="needs no values, so there is nothing that the critic could be for"):
-        run(tmp_path, advantage=advantages.get("rloo"), critic=judge("turn"))
+        run(tmp_path, advantage=advantages.get("rloo"), critic=a_critic("turn"))
 
 
 def test_an_advantage_that_does_not_teach_is_refused(tmp_path: Path):
@@ -351,13 +351,13 @@ def test_an_advantage_that_does_not_teach_is_refused(tmp_path: Path):
             raise AssertionError
 
     with pytest.raises(ValueError, match="does not say what the critic should learn: it must have `value_level`"):
-        run(tmp_path, advantage=Silent(), critic=judge("turn"))  # type: ignore[arg-type]
+        run(tmp_path, advantage=Silent(), critic=a_critic("turn"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="Silent teaches no critic: it has no `value_level` and `targets`"):
-        run(tmp_path, advantage=advantages.RunningScale(Silent()), critic=judge("turn"))  # type: ignore[arg-type]
+        run(tmp_path, advantage=advantages.RunningScale(Silent()), critic=a_critic("turn"))  # type: ignore[arg-type]
 
 
 def test_predictions_of_another_shape_are_refused(tmp_path: Path):
-    critic = judge("sequence")
+    critic = a_critic("sequence")
     predict = critic.predict
     critic.predict = lambda batch: predict(batch)[:, None]  # type: ignore[method-assign]
     with pytest.raises(ValueError, match=r"have shape \(12, 1\), but there are 12 units of its level 'sequence'"):

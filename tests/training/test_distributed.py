@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_worker import STEPS, run
 
 from seqpo.training.world import World
-from tiny_runs import rows, weights
+from tests.support.distributed_worker import STEPS, run
+from tests.support.translation import rows, weights
 
 CASES = (
     "imitation",
@@ -31,6 +31,8 @@ WITH_CRITIC = CASES[-2:]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 LAST, MIDDLE = f"checkpoint-{STEPS:08d}", f"checkpoint-{STEPS // 2:08d}"
 
+ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = pytest.mark.slow
 
 
@@ -44,7 +46,7 @@ def launch(*arguments: str) -> None:
 
 
 def together(parallel: str, folders: Mapping[str, Path]) -> None:
-    worker = str(Path(__file__).with_name("distributed_worker.py"))
+    worker = str(ROOT / "tests" / "support" / "distributed_worker.py")
     launch(worker, parallel, *(f"{case}={folder}" for case, folder in folders.items()))
 
 

@@ -13,16 +13,24 @@ import pytest
 import torch
 
 from seqpo import advantages, objectives
-from seqpo.episodes import Batch, Rewards, pack
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.policies.network import NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit
 from seqpo.tasks.control.gym import GymTask
 from seqpo.training import checkpoints
 from seqpo.training.loop import KLConfig, LoopConfig, LoopKLForm, optimize
-from seqpo.training.updates import DivergenceError, OptimizerConfig
+from seqpo.training.optimizer import DivergenceError, OptimizerConfig
 from seqpo.training.world import World
-from tiny_runs import InterruptedRunError, exact_weights, interrupt, rows, translation, translator, weights
+from seqpo.types import Batch, Rewards, pack
+from tests.support.translation import (
+    InterruptedRunError,
+    exact_weights,
+    interrupt,
+    rows,
+    translation,
+    translator,
+    weights,
+)
 
 CONFIG = LoopConfig(
     steps=4,
@@ -181,7 +189,7 @@ class Counts:
 
     def __init__(self, name: str) -> None:
         self.objective = objectives.get(name)
-        self.unit = self.objective.unit
+        self.credit_level = self.objective.credit_level
         self.asked: list[tuple[int, float]] = []
 
     def __call__(self, logprobs, behaviour, *others):
@@ -204,9 +212,9 @@ def test_a_step_in_one_piece_has_the_plain_loss_of_the_objective(tmp_path: Path)
     losses = []
 
     class Both(Counts):
-        def __call__(self, logprobs, behaviour, advantage, segments, totals):
+        def __call__(self, logprobs, behaviour, advantage, segments, denominators):
             losses.append(self.objective(logprobs, behaviour, advantage, segments).value.item())
-            return self.objective(logprobs, behaviour, advantage, segments, totals)
+            return self.objective(logprobs, behaviour, advantage, segments, denominators)
 
     one = replace(CONFIG, steps=1)
     optimize(translator(), translation(), Both("grpo"), advantages.get("rloo"), one, world=World(), stage=tmp_path)
@@ -244,7 +252,7 @@ class Flat:
     def starts(self, count: int, *, step: int) -> list[Any]:
         return translation().starts(count, step=step)
 
-    def judge(self, starts: Sequence[Any], batch: Batch) -> Rewards:
+    def score(self, starts: Sequence[Any], batch: Batch) -> Rewards:
         groups = batch.segments.group.tolist()
         paid = [0.7 if self.alike[group] else float(place) for place, group in enumerate(groups)]
         return Rewards.at_end(torch.tensor(paid), batch.segments, {})
@@ -267,7 +275,7 @@ def test_a_group_of_equal_rewards_adds_nothing_to_the_others(advantage: str):
     policy, task = translator(), Flat([True, False])
     starts = task.starts(2, step=0)
     batch = pack(policy.rollout(starts, 3, seed=0))
-    values = advantages.get(advantage)(task.judge(starts, batch).values, batch.segments)
+    values = advantages.get(advantage)(task.score(starts, batch).values, batch.segments)
     owner = batch.segments.group[batch.segments.episode[batch.segments.turn]]
     assert torch.isfinite(values).all()
     assert (values[owner == 0] == 0).all()
@@ -276,8 +284,8 @@ def test_a_group_of_equal_rewards_adds_nothing_to_the_others(advantage: str):
 
 def test_rewards_that_are_not_finite_stop_the_run(tmp_path: Path):
     class Broken(Flat):
-        def judge(self, starts: Sequence[Any], batch: Batch) -> Rewards:
-            rewards = super().judge(starts, batch)
+        def score(self, starts: Sequence[Any], batch: Batch) -> Rewards:
+            rewards = super().score(starts, batch)
             return Rewards(rewards.values * (math.nan if next(steps) == 4 else 1), {})
 
     steps = count(1)

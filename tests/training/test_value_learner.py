@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from seqpo.advantages import Comparison
-from seqpo.episodes import Batch, Episode, Turn, pack
 from seqpo.policies.network import NetworkCritic
 from seqpo.training.critic import CriticConfig, ValueLearner
-from seqpo.training.cuts import Cuts
-from seqpo.training.updates import OptimizerConfig
+from seqpo.training.minibatches import Minibatches
+from seqpo.training.optimizer import OptimizerConfig
 from seqpo.training.world import World
+from seqpo.types import Batch, Episode, Turn, pack
 
 FAST = OptimizerConfig(lr=3e-2, warmup=0, decay="constant", weight_decay=0.0)
 
@@ -43,7 +43,7 @@ def of_starts(critic: NetworkCritic, config: CriticConfig) -> ValueLearner:
 
 
 def taught(learner: ValueLearner, batch: Batch, rewards: Tensor) -> dict[str, float]:
-    cuts = Cuts(batch, [1] * len(batch.episodes), 10**6, World())
+    cuts = Minibatches(batch, [1] * len(batch.episodes), 10**6, World())
     return learner.learn(cuts, rewards, learner.values(cuts))
 
 

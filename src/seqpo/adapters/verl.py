@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from seqpo import advantages, objectives
-from seqpo.advantages import Advantage, Given
+from seqpo.advantages import Advantage, AdvantageInputs
 from seqpo.objectives import Diagnostics, Padded, PolicyLoss
-from seqpo.segments import Segments, Totals, add_by
+from seqpo.segments import Denominators, Segments, add_by
 
 try:
     from verl.trainer.config import AlgoConfig
@@ -38,8 +38,8 @@ _ACTOR_SETTINGS = ("clip_ratio", "clip_ratio_low", "clip_ratio_high", "clip_rati
 _ALGORITHM_SETTINGS = ("gamma", "lam", "norm_adv_by_std_in_grpo", "gdpo_reward_keys", "gdpo_reward_weights")
 _LOSS_AGG_MODES = {
     "token-mean": "token-mean",
-    "episode-mean": "seq-mean-token-mean",
-    "episode-sum": "seq-mean-token-sum",
+    "sequence-mean": "seq-mean-token-mean",
+    "sequence-sum": "seq-mean-token-sum",
     "constant-length": "seq-mean-token-sum-norm",
 }
 
@@ -89,11 +89,11 @@ def register_objective(name: str, build: Callable[..., PolicyLoss]) -> None:
         if rollout_is_weights is not None:
             advantages = advantages * rollout_is_weights
         layout = Padded.of(mask)
-        totals, ranks = _global_batch(config["global_batch_info"], layout.segments)
+        denominators, ranks = _global_batch(config["global_batch_info"], layout.segments)
         flat = layout.flat(log_prob), layout.flat(old_log_prob), layout.flat(advantages)
-        loss = objective(*flat, layout.segments, totals)
+        loss = objective(*flat, layout.segments, denominators)
         # verl averages metrics over micro-batches, so each tells of its own tokens
-        return loss.value * ranks, _metrics(loss.diagnostics.sums * (totals.tokens / layout.segments.tokens))
+        return loss.value * ranks, _metrics(loss.diagnostics.sums * (denominators.tokens / layout.segments.tokens))
 
     register_policy_loss(name)(policy_loss)
 
@@ -121,13 +121,13 @@ def register_advantage(name: str, build: Callable[..., Advantage]) -> None:
         _refuse(name, settings, AlgoConfig, _ALGORITHM_SETTINGS, "algorithm")
         layout = Padded.of(response_mask, None if index is None else _numbers(index, response_mask.device))
         segments = layout.segments
-        given = Given()
+        inputs = AdvantageInputs()
         if reward_baselines is not None:
             greedy = reward_baselines.new_zeros(segments.groups)
             greedy[segments.group] = reward_baselines[layout.rows]
-            given = Given(greedy=greedy)
+            inputs = AdvantageInputs(greedy=greedy)
         advantage = build(**settings.get("seqpo", {}))
-        found = layout.pad(advantage(_turn_rewards(token_level_rewards, layout), segments, given))
+        found = layout.pad(advantage(_turn_rewards(token_level_rewards, layout), segments, inputs))
         to_go = token_level_rewards.flip(-1).cumsum(-1).flip(-1)
         return found, to_go * layout.mask
 
@@ -149,13 +149,13 @@ def _numbers(uids: Any, device: torch.device) -> Tensor:
     return torch.tensor([known.setdefault(uid, len(known)) for uid in uids], device=device)
 
 
-def _global_batch(info: Config, segments: Segments) -> tuple[Totals, int]:
+def _global_batch(info: Config, segments: Segments) -> tuple[Denominators, int]:
     """Read the denominators of the whole optimizer step, and over how many ranks gradients are averaged."""
     ranks, tokens, rows = (info.get(key) for key in ("dp_size", "batch_num_tokens", "global_batch_size"))
     if (ranks or 1) > 1 and None in (tokens, rows):
         raise ValueError("on several ranks, global_batch_info must hold batch_num_tokens and global_batch_size")
-    own = segments.totals
-    return Totals(own.episodes if rows is None else rows, own.tokens if tokens is None else tokens), ranks or 1
+    own = segments.denominators
+    return Denominators(own.episodes if rows is None else rows, own.tokens if tokens is None else tokens), ranks or 1
 
 
 def _metrics(sums: Tensor) -> dict[str, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from seqpo.advantages.comparison import Comparison, Credit, Scale
 from seqpo.advantages.gae import GAE
-from seqpo.advantages.given import Advantage
-from seqpo.advantages.parts import Comparison, Credit, Scale
+from seqpo.advantages.inputs import Advantage
 from seqpo.advantages.running import RunningScale, RunningValue
 from seqpo.advantages.same_state import SameState
 from seqpo.catalogs import Catalog
@@ -17,7 +17,7 @@ nothing else is said."""
 
 
 @CATALOG.published("reinforce", "Williams 1992", r"R")
-def reinforce(credit: Credit = "episode", discount: float = 1.0) -> Advantage:
+def reinforce(credit: Credit = "sequence", discount: float = 1.0) -> Advantage:
     """The plain return."""
     return Comparison("none", "none", credit, discount)
 
@@ -103,7 +103,7 @@ def gigpo(weight: float = 1.0, discount: float = 0.95, scale: Literal["group-std
 
 
 @CATALOG.published("sppo", "2604.08865, Eq. 1", r"R - V(s_{prompt})")
-def sppo(credit: Credit = "episode") -> Advantage:
+def sppo(credit: Credit = "sequence") -> Advantage:
     """Return minus a critic's value of the start; with `return-to-go`, minus its value of each turn."""
     return Comparison("value", "none", credit)
 
@@ -114,10 +114,10 @@ def sppo(credit: Credit = "episode") -> Advantage:
     r"\textstyle\sum_l (\gamma\lambda)^l \delta_{t+l}, \quad \delta_t = r_t + \gamma V_{t+1} - V_t",
 )
 def gae(
-    level: Literal["token", "turn"] = "token", discount: float = 1.0, trace: float = 1.0, whiten: bool = True
+    level: Literal["token", "turn"] = "token", discount: float = 1.0, gae_lambda: float = 1.0, whiten: bool = True
 ) -> Advantage:
     """PPO's advantage on a critic's values of every token, or every turn."""
-    return GAE(level, discount, trace, whiten)
+    return GAE(level, discount, gae_lambda, whiten)
 
 
 @CATALOG.published("gu", "1610.00388, Section 4.3", r"\frac{R_t - b_\varphi(o_t) - b}{\sqrt{\sigma^2 + \epsilon}}")
@@ -134,7 +134,7 @@ def gu(discount: float = 1.0, rate: float = 0.1) -> Advantage:
 def spo(prior: float = 0.5, half_life: float = 0.06, rho_min: float = 0.875, rho_max: float = 0.96) -> Advantage:
     """Return minus a value of the start that is tracked from visit to visit, whitened over the step.
 
-    How fast a value forgets depends on `given.drift`. The training loop measures none: there ρ is `rho_max`, and
+    How fast a value forgets depends on `inputs.drift`. The training loop measures none: there ρ is `rho_max`, and
     `half_life` has no effect.
     """
     return RunningValue(prior, half_life, rho_min, rho_max)

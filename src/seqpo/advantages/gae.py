@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seqpo.advantages.given import NOTHING, Given, Need, Sum, alone
-from seqpo.advantages.peers import EPSILON, moments
+from seqpo.advantages.groups import EPSILON, moments
+from seqpo.advantages.inputs import NOTHING, AdvantageInputs, Need, Sum, alone
 from seqpo.advantages.returns import check_rewards, gae
 from seqpo.segments import Level, Segments
 
@@ -21,21 +21,21 @@ class GAE:
     Attributes:
         level: of the critic's values, `[N]` or `[turns]`.
         discount: γ per token or turn.
-        trace: λ; 1 for the return minus the value, 0 for the surprise of one step.
+        gae_lambda: λ; 1 for the return minus the value, 0 for the surprise of one step.
         whiten: whether the step's mean is taken away and its standard deviation divided by, each unit counted
             once, as PPO's implementations do.
     """
 
     level: Literal["token", "turn"] = "token"
     discount: float = 1.0
-    trace: float = 1.0
+    gae_lambda: float = 1.0
     whiten: bool = True
 
     def __post_init__(self) -> None:
         if self.level not in ("token", "turn"):
             raise ValueError(f"unknown level {self.level!r}: a critic's values are a token's or a turn's")
-        if not (0 <= self.discount <= 1 and 0 <= self.trace <= 1):
-            raise ValueError(f"discount and trace lie between 0 and 1, got {self.discount} and {self.trace}")
+        if not (0 <= self.discount <= 1 and 0 <= self.gae_lambda <= 1):
+            raise ValueError(f"discount and gae_lambda lie between 0 and 1, got {self.discount} and {self.gae_lambda}")
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -48,18 +48,20 @@ class GAE:
         return self.level
 
     def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
-        """Return A + V `[units]`, of the advantages before whitening; see `seqpo.advantages.Teaches`."""
-        known, judged = check_rewards(rewards, segments)
-        _, targets = gae(known, values.double(), segments, self.level, self.discount, self.trace)
-        return torch.where(judged[segments.unit_episode(self.level)], targets, torch.nan).to(values.dtype)
+        """Return A + V `[units]`, of the advantages before whitening; see `seqpo.advantages.HasCriticTargets`."""
+        known, scored = check_rewards(rewards, segments)
+        _, targets = gae(known, values.double(), segments, self.level, self.discount, self.gae_lambda)
+        return torch.where(scored[segments.episode_of(self.level)], targets, torch.nan).to(values.dtype)
 
-    def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
+    def __call__(
+        self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs = NOTHING, all_sum: Sum = alone
+    ) -> Tensor:
         """Return the advantage of each action token `[N]`; see `seqpo.advantages.Advantage`."""
-        known, judged = check_rewards(rewards, segments)
-        size = segments.units(self.level)
-        values = given.take("values", size, "action tokens" if self.level == "token" else "turns")
-        centred, _ = gae(known, values.double(), segments, self.level, self.discount, self.trace)
-        counted = judged[segments.unit_episode(self.level)]
+        known, scored = check_rewards(rewards, segments)
+        size = segments.count(self.level)
+        values = inputs.require("values", size, "action tokens" if self.level == "token" else "turns")
+        centred, _ = gae(known, values.double(), segments, self.level, self.discount, self.gae_lambda)
+        counted = scored[segments.episode_of(self.level)]
         if self.whiten:
             mean, std = moments(centred, counted, all_sum)
             centred = (centred - mean) / (std + EPSILON)

@@ -9,7 +9,7 @@ from seqpo.segments import Level, Segments, add_by
 
 
 def check_rewards(rewards: Tensor, segments: Segments) -> tuple[Tensor, Tensor]:
-    """Split rewards into numbers, in float64, and whether each episode was judged at all.
+    """Split rewards into numbers, in float64, and whether each episode was scored at all.
 
     In float64, for a rounding error in the mean of equal returns, over a deviation of zero, would be huge.
 
@@ -52,7 +52,7 @@ def discounted(values: Tensor, owner: Tensor, episodes: int, decay: float) -> Te
 
 
 def gae(
-    rewards: Tensor, values: Tensor, segments: Segments, level: Level, discount: float = 1.0, trace: float = 1.0
+    rewards: Tensor, values: Tensor, segments: Segments, level: Level, discount: float = 1.0, gae_lambda: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation over the action tokens or the turns of episodes (1506.02438, Eq. 16).
 
@@ -65,7 +65,7 @@ def gae(
         segments: turns and episodes.
         level: `token` or `turn`.
         discount: γ per unit.
-        trace: λ.
+        gae_lambda: λ.
 
     Returns:
         `[units]` advantages, and `[units]` targets of the critic, A + V.
@@ -73,12 +73,12 @@ def gae(
     Raises:
         ValueError: rewards or values of other shapes.
     """
-    if rewards.shape != (segments.turns,) or values.shape != (segments.units(level),):
+    if rewards.shape != (segments.turns,) or values.shape != (segments.count(level),):
         raise ValueError(
             f"rewards have shape {tuple(rewards.shape)} for {segments.turns} turns, values {tuple(values.shape)} for "
-            f"{segments.units(level)} units of level {level!r}"
+            f"{segments.count(level)} units of level {level!r}"
         )
-    owner = segments.unit_episode(level)
+    owner = segments.episode_of(level)
     paid = rewards.to(values.dtype)
     if level == "token":
         last = segments.lengths("turn").cumsum(0) - 1
@@ -86,5 +86,5 @@ def gae(
     following = torch.zeros_like(values)
     following[:-1] = values[1:] * (owner[1:] == owner[:-1])
     surprise = paid + discount * following - values
-    advantages = discounted(surprise, owner, segments.episodes, discount * trace)
+    advantages = discounted(surprise, owner, segments.episodes, discount * gae_lambda)
     return advantages, advantages + values

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from seqpo.advantages.given import NOTHING, Advantage, Given, Need, Sum, Teaches, alone
-from seqpo.advantages.parts import Comparison
-from seqpo.advantages.peers import EPSILON
+from seqpo.advantages.comparison import Comparison
+from seqpo.advantages.groups import EPSILON
+from seqpo.advantages.inputs import NOTHING, Advantage, AdvantageInputs, HasCriticTargets, Need, Sum, alone
 from seqpo.advantages.returns import check_rewards
 from seqpo.segments import Level, Segments, add_by
 
@@ -48,20 +48,22 @@ class RunningScale:
         return self._teacher.value_level
 
     def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
-        """Return the targets of the scaled advantage, which are not scaled; see `seqpo.advantages.Teaches`."""
+        """Return the targets of the scaled advantage, which are not scaled; see `seqpo.advantages.HasCriticTargets`."""
         return self._teacher.targets(rewards, segments, values)
 
     @property
-    def _teacher(self) -> Teaches:
-        if not isinstance(self.of, Teaches):
+    def _teacher(self) -> HasCriticTargets:
+        if not isinstance(self.of, HasCriticTargets):
             raise ValueError(f"{type(self.of).__name__} teaches no critic: it has no `value_level` and `targets`")
         return self.of
 
-    def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
+    def __call__(
+        self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs = NOTHING, all_sum: Sum = alone
+    ) -> Tensor:
         """Return the advantage of each action token `[N]`, and remember the batch; see `Advantage`."""
-        _, judged = check_rewards(rewards, segments)
-        plain = self.of(rewards.double(), segments, given, all_sum)
-        counted = judged[segments.token_episode]
+        _, scored = check_rewards(rewards, segments)
+        plain = self.of(rewards.double(), segments, inputs, all_sum)
+        counted = scored[segments.token_episode]
         # a unit of n tokens is met n times, with a weight of 1/n
         weights = counted.to(plain.dtype) / segments.spread(segments.lengths(self.level), self.level)
         count, total, squares = all_sum(torch.stack([(weights * plain**power).sum() for power in range(3)]))
@@ -75,11 +77,11 @@ class RunningScale:
         scaled = (plain - centre) / (variance.clamp(min=0) + EPSILON).sqrt()
         return torch.where(counted, scaled, 0).to(rewards.dtype)
 
-    def memory(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the running mean and variance."""
         return {} if self._moments is None else {"moments": self._moments}
 
-    def recall(self, memory: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, memory: Mapping[str, Tensor]) -> None:
         """Go on from a running mean and variance."""
         self._moments = memory.get("moments")
 
@@ -120,40 +122,42 @@ class RunningValue:
         """Episodes differ."""
         return "sequence"
 
-    def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
+    def __call__(
+        self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs = NOTHING, all_sum: Sum = alone
+    ) -> Tensor:
         """Return the advantage of each action token `[N]`, and remember the returns; see `Advantage`."""
-        known, judged = check_rewards(rewards, segments)
-        starts = given.take("starts", segments.groups, "groups")
-        if not 0 <= int(starts.min()) <= int(starts.max()) < given.population:
-            raise ValueError(f"given.starts must be 0 or more, and below given.population = {given.population}")
-        counts = self._known(given.population, known)
+        known, scored = check_rewards(rewards, segments)
+        starts = inputs.require("starts", segments.groups, "groups")
+        if not 0 <= int(starts.min()) <= int(starts.max()) < inputs.num_starts:
+            raise ValueError(f"inputs.starts must be 0 or more, and below inputs.num_starts = {inputs.num_starts}")
+        counts = self._known(inputs.num_starts, known)
         value = (counts[0] / counts[1])[starts]
-        advantages = self._whitened(rewards, segments, Given(values=value[segments.group]), all_sum)
-        returns = torch.where(judged, add_by(known, segments.episode, segments.episodes), 0)
-        visits = add_by(judged.to(known.dtype), segments.group, segments.groups)
-        drift = torch.zeros_like(visits) if given.drift is None else given.drift.to(known.dtype)
+        advantages = self._whitened(rewards, segments, AdvantageInputs(values=value[segments.group]), all_sum)
+        returns = torch.where(scored, add_by(known, segments.episode, segments.episodes), 0)
+        visits = add_by(scored.to(known.dtype), segments.group, segments.groups)
+        drift = torch.zeros_like(visits) if inputs.drift is None else inputs.drift.to(known.dtype)
         seen = torch.stack([add_by(returns, segments.group, segments.groups), visits, visits * drift])
         added = all_sum(
-            torch.zeros(3, given.population, dtype=known.dtype, device=known.device).index_add(1, starts, seen)
+            torch.zeros(3, inputs.num_starts, dtype=known.dtype, device=known.device).index_add(1, starts, seen)
         )
         rho = torch.exp2(-added[2] / added[1].clamp(min=1) / self.half_life).clamp(self.rho_min, self.rho_max)
         self._counts = torch.where(added[1] > 0, rho * counts + added[:2], counts)
         return advantages
 
-    def _known(self, population: int, like: Tensor) -> Tensor:
-        """`[2, population]` discounted sums of returns and counts of visits."""
+    def _known(self, num_starts: int, like: Tensor) -> Tensor:
+        """`[2, num_starts]` discounted sums of returns and counts of visits."""
         if self._counts is None:
             visits = 1 / (1 - self.rho_min)
             first = like.new_tensor([[self.prior * visits], [visits]])
-            self._counts = first.expand(2, population).contiguous()
-        if self._counts.shape[1] != population:
-            raise ValueError(f"values of {self._counts.shape[1]} starts are remembered, the task has {population}")
+            self._counts = first.expand(2, num_starts).contiguous()
+        if self._counts.shape[1] != num_starts:
+            raise ValueError(f"values of {self._counts.shape[1]} starts are remembered, the task has {num_starts}")
         return self._counts.to(like.device)
 
-    def memory(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the counts of every start."""
         return {} if self._counts is None else {"counts": self._counts}
 
-    def recall(self, memory: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, memory: Mapping[str, Tensor]) -> None:
         """Go on from the counts of every start."""
         self._counts = memory.get("counts")

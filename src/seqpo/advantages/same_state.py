@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seqpo.advantages.given import NOTHING, Given, Need, Sum, alone
-from seqpo.advantages.parts import Comparison
-from seqpo.advantages.peers import EPSILON, Peers
+from seqpo.advantages.comparison import Comparison
+from seqpo.advantages.groups import EPSILON, Groups
+from seqpo.advantages.inputs import NOTHING, AdvantageInputs, Need, Sum, alone
 from seqpo.advantages.returns import check_rewards, discounted
 from seqpo.segments import Level, Segments
 
@@ -47,18 +47,20 @@ class SameState:
         """Turns differ."""
         return "turn"
 
-    def __call__(self, rewards: Tensor, segments: Segments, given: Given = NOTHING, all_sum: Sum = alone) -> Tensor:
+    def __call__(
+        self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs = NOTHING, all_sum: Sum = alone
+    ) -> Tensor:
         """Return the advantage of each action token `[N]`; see `seqpo.advantages.Advantage`."""
-        known, judged = check_rewards(rewards, segments)
-        states = given.take("states", segments.turns, "turns")
+        known, scored = check_rewards(rewards, segments)
+        states = inputs.require("states", segments.turns, "turns")
         group = segments.group[segments.episode]
         states = states.unique(return_inverse=True)[1]  # any numbers will do
         count = int(states.max()) + 1
-        peers = Peers(group * count + states, segments.groups * count, judged[segments.episode])
+        groups = Groups(group * count + states, segments.groups * count, scored[segments.episode])
         returns = discounted(known, segments.episode, segments.episodes, self.discount)
-        of_state = returns - peers.mean(returns)
+        of_state = returns - groups.mean(returns)
         if self.scale == "group-std":
-            of_state = of_state / (peers.std(returns) + EPSILON)
+            of_state = of_state / (groups.std(returns) + EPSILON)
         of_episode = Comparison("group-mean", self.scale)(rewards.double(), segments)
-        of_token = segments.spread(torch.where(peers.judged, of_state, 0), "turn")
+        of_token = segments.spread(torch.where(groups.scored, of_state, 0), "turn")
         return (of_episode + self.weight * of_token).to(rewards.dtype)

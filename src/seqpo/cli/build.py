@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from seqpo import advantages, objectives, plugins
+from seqpo import advantages, catalogs, objectives
 from seqpo.advantages import Advantage
 from seqpo.cli.recipe import ChoiceConfig, CorpusConfig, Recipe, RecipeError, RuntimeConfig
 from seqpo.objectives import PolicyLoss
 from seqpo.policies.causal_lm import CausalLMPolicy
-from seqpo.policies.fresh import load_model, new_model
+from seqpo.policies.models import load_model, new_model
+from seqpo.tasks.read_write.task import ReadWriteTask
 from seqpo.tasks.translation import grammar, quality, rewards
 from seqpo.tasks.translation.corpora import Corpus, Pair, from_datasets, read_pairs
-from seqpo.tasks.translation.framing import Framing, chat_framing, plain_framing
-from seqpo.tasks.translation.read_write import ReadWriteTask
+from seqpo.tasks.translation.renderer import Renderer, chat_renderer, plain_renderer
 from seqpo.tasks.translation.task import TranslationTask
 from seqpo.tasks.translation.units import Unit
 from seqpo.tasks.translation.vocabulary import train_tokenizer
@@ -79,13 +79,13 @@ def _embedded(recipe: Recipe, split: str, count: int) -> Corpus:
     return Corpus(pairs, f"grammar:{direction}:{split}:{count}:{seed}", sha256="")
 
 
-def framing(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Framing:
+def renderer(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Renderer:
     """Choose how episodes become tokens."""
     units = unit_of(recipe.data.source_language), unit_of(recipe.data.target_language)
-    kind = recipe.episode.framing
+    kind = recipe.episode.renderer
     if kind == "chat" or (kind == "auto" and tokenizer.chat_template):
-        return chat_framing(tokenizer, *units, recipe.episode.instruction)
-    return plain_framing(tokenizer, *units)
+        return chat_renderer(tokenizer, *units, recipe.episode.instruction)
+    return plain_renderer(tokenizer, *units)
 
 
 def beginning(recipe: Recipe, train: Corpus) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -94,7 +94,7 @@ def beginning(recipe: Recipe, train: Corpus) -> tuple[PreTrainedModel, PreTraine
         return load_model(recipe.model.path), load_tokenizer(recipe.model.path)
     texts = (text for pair in train.pairs for text in (pair.source, pair.target))
     tokenizer = train_tokenizer(texts, recipe.vocabulary)
-    stop = plain_framing(tokenizer, "word", "word").stop
+    stop = plain_renderer(tokenizer, "word", "word").stop
     return new_model(recipe.model, len(tokenizer), stop, recipe.seed), tokenizer
 
 
@@ -152,7 +152,7 @@ def policy(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenize
     return CausalLMPolicy(
         model,
         tokenizer,
-        stop=framing(recipe, tokenizer).stop,
+        stop=renderer(recipe, tokenizer).stop,
         limit=recipe.episode.limit,
         slots=recipe.runtime.slots,
         temperature=recipe.temperature,
@@ -161,7 +161,7 @@ def policy(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenize
     )
 
 
-def task(recipe: Recipe, source: Corpus, frame: Framing, chunks: tuple[int, ...]) -> TranslationTask:
+def task(recipe: Recipe, source: Corpus, frame: Renderer, chunks: tuple[int, ...]) -> TranslationTask:
     """Make the task of a corpus."""
     return TranslationTask(
         source.pairs,
@@ -173,7 +173,7 @@ def task(recipe: Recipe, source: Corpus, frame: Framing, chunks: tuple[int, ...]
     )
 
 
-def read_write_task(recipe: Recipe, pairs: Sequence[Pair], frame: Framing) -> ReadWriteTask:
+def read_write_task(recipe: Recipe, pairs: Sequence[Pair], frame: Renderer) -> ReadWriteTask:
     """Make the task of a READ/WRITE agent."""
     return ReadWriteTask(pairs, frame, **_judging(recipe))
 
@@ -196,7 +196,7 @@ def objective(choice: ChoiceConfig) -> PolicyLoss:
         ValueError: an unknown name or option.
     """
     if ":" in choice.name:
-        return cast(PolicyLoss, _own(choice, "objective", ("unit",), "seqpo.objectives.PolicyLoss"))
+        return cast(PolicyLoss, _own(choice, "objective", ("credit_level",), "seqpo.objectives.PolicyLoss"))
     return objectives.get(choice.name, **choice.options)
 
 
@@ -214,7 +214,7 @@ def advantage(choice: ChoiceConfig) -> Advantage:
 
 def _own(choice: ChoiceConfig, what: str, members: tuple[str, ...], form: str) -> object:
     """Call what a user's own name stands for with the options, and check the form of what it returns."""
-    make = plugins.load(choice.name, what)
+    make = catalogs.load(choice.name, what)
     if not callable(make):
         raise RecipeError(f"{what} {choice.name!r} is a {type(make).__name__}, not a function or class")
     try:

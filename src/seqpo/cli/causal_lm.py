@@ -14,11 +14,11 @@ from seqpo.cli.contest import Booth, Contestant, Tell
 from seqpo.cli.probing import Decider, fixed, make_engine, own, translate_all
 from seqpo.cli.recipe import Recipe, RecipeError, load_recipe
 from seqpo.evaluation.scores import Setting
-from seqpo.policies.fresh import load_model
+from seqpo.policies.models import load_model
 from seqpo.sessions import Engine, Session
 from seqpo.tasks.translation.corpora import Pair
-from seqpo.tasks.translation.framing import Framing
-from seqpo.tasks.translation.scripts import Layout, SourceScript, show
+from seqpo.tasks.translation.dialogue import Layout, SourceDialogue, show
+from seqpo.tasks.translation.renderer import Renderer
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
 from seqpo.training import checkpoints
@@ -63,13 +63,13 @@ class _Loaded:
     """A stage's model."""
 
     engine: Engine
-    framing: Framing
+    renderer: Renderer
 
 
 def _load(recipe: Recipe, stage: str) -> _Loaded:
     folder = build.stage_checkpoint(recipe, stage)
     model: PreTrainedModel = build.place(load_model(folder), build.device(recipe))
-    frame = build.framing(recipe, build.load_tokenizer(folder))
+    frame = build.renderer(recipe, build.load_tokenizer(folder))
     return _Loaded(make_engine(model, frame, recipe.evaluation.slots), frame)
 
 
@@ -87,9 +87,9 @@ def _contestant(
 
     def translate(pairs: Sequence[Pair], tell: Tell) -> list[Trace]:
         loaded = load(stage)
-        frame, layout = loaded.framing, recipe.episode.layout
+        frame, layout = loaded.renderer, recipe.episode.layout
         sources = [tuple(split(pair.source, frame.source_unit)) for pair in pairs]
-        scripts = [SourceScript(frame, source, chunk, layout) for source in sources]
+        scripts = [SourceDialogue(frame, source, chunk, layout) for source in sources]
         return translate_all(loaded.engine, scripts, decider, recipe.episode.limit, tell)
 
     settings: dict[str, Setting] = {
@@ -106,13 +106,13 @@ class ModelInterpreter:
 
     Args:
         engine: runs the session.
-        framing: of the model.
+        renderer: of the model.
         layout: of the model.
         limit: most tokens of a turn.
     """
 
-    def __init__(self, engine: Engine, framing: Framing, layout: Layout, limit: int) -> None:
-        self.framing = framing
+    def __init__(self, engine: Engine, renderer: Renderer, layout: Layout, limit: int) -> None:
+        self.renderer = renderer
         self.layout = layout
         self.limit = limit
         self._session: Session = engine.open()
@@ -131,20 +131,20 @@ class ModelInterpreter:
 
     def _turn(self, chunk: list[str], *, over: bool) -> str:
         self._source += chunk
-        shown = show(self.framing, self.layout, self._source, len(chunk), self._answers, over=over)
-        if shown.afresh:
+        shown = show(self.renderer, self.layout, self._source, len(chunk), self._answers, over=over)
+        if shown.reset_context:
             self._session.rewind()
         self._session.read(shown.tokens)
         self._session.write(self.limit)
         while self._session.writing:
             self._session.engine.step()
         self._answers.append(self._session.answer().tokens)
-        return last_piece(self.framing, self._answers)
+        return last_piece(self.renderer, self._answers)
 
 
-def last_piece(framing: Framing, answers: Sequence[Sequence[int]]) -> str:
+def last_piece(renderer: Renderer, answers: Sequence[Sequence[int]]) -> str:
     """Return the text that the last answer added; words bring the space before them, which the first doesn't need."""
-    *earlier, last = framing.pieces([[token for token in answer if token != framing.stop] for answer in answers])
+    *earlier, last = renderer.pieces([[token for token in answer if token != renderer.stop] for answer in answers])
     return last if any(earlier) else last.lstrip()
 
 
@@ -152,7 +152,7 @@ def booth(recipe: Recipe, stage: str) -> Booth:
     """Make a place to interpret in; see `Kind`."""
     trained = [name for name in recipe.evaluation.stages if (Path(recipe.out) / name).exists()]
     folder = build.stage_checkpoint(recipe, stage or (trained[-1] if trained else "sft"))
-    frame = build.framing(recipe, build.load_tokenizer(folder))
+    frame = build.renderer(recipe, build.load_tokenizer(folder))
     engine, episode = make_engine(load_model(folder), frame, slots=1), recipe.episode
     how = episode.layout, episode.limit
     return Booth(frame.source_unit, episode.chunk, lambda: ModelInterpreter(engine, frame, *how))

@@ -172,13 +172,6 @@ def plot(arguments: Sequence[str]) -> None:
         evaluating.plot_sentence(given.paths[0], given.kind, given.sentence, given.systems, given.out)
 
 
-def bench(arguments: Sequence[str]) -> None:
-    """Measure speed against baselines: `bench rollout`, `bench update`, `bench read-write`."""
-    from seqpo.cli import measuring
-
-    measuring.bench(arguments)
-
-
 def demo(arguments: Sequence[str]) -> None:
     """The whole way on the embedded corpus: warm-up, SeqPO-SiMT, evaluation, live traces."""
     given, rest = _parse(Demo, "demo", arguments)
@@ -193,7 +186,7 @@ def demo(arguments: Sequence[str]) -> None:
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    command.__name__: command for command in (demo, sft, train, nmt, evaluate, translate, plot, bench)
+    command.__name__: command for command in (demo, sft, train, nmt, evaluate, translate, plot)
 }
 
 

@@ -13,16 +13,16 @@ from transformers import PreTrainedTokenizerBase
 from seqpo.cli import build
 from seqpo.cli.recipe import Recipe
 from seqpo.cli.stages import join, say, stage_folder
-from seqpo.policies.recurrent.files import load_translator
-from seqpo.policies.recurrent.policy import TranslatorPolicy, greedy
-from seqpo.policies.recurrent.translator import RecurrentTranslator
+from seqpo.tasks.read_write.files import load_translator
+from seqpo.tasks.read_write.translator.network import RecurrentTranslator
+from seqpo.tasks.read_write.translator.pairs import PairTask, fitting, whole_source
+from seqpo.tasks.read_write.translator.policy import TranslatorPolicy, greedy
 from seqpo.tasks.translation.corpora import Corpus, Pair
-from seqpo.tasks.translation.framing import SPECIAL_TOKENS, Framing, plain_framing
-from seqpo.tasks.translation.pairs import PairTask, fitting, whole_source
 from seqpo.tasks.translation.quality import tokenizer_for
+from seqpo.tasks.translation.renderer import SPECIAL_TOKENS, Renderer, plain_renderer
 from seqpo.tasks.translation.vocabulary import train_tokenizer
 from seqpo.training import checkpoints
-from seqpo.training.imitation import Probe, imitate
+from seqpo.training.supervised import DevEvaluation, train_supervised
 
 STAGE = "nmt"
 """Folder of the translator in a run's."""
@@ -35,7 +35,7 @@ def nmt(recipe: Recipe, *, resume: bool = False) -> Path:
         stage = stage_folder(recipe, STAGE, resume, world)
         tokenizer = _tokenizer(recipe, train)
         units = build.unit_of(recipe.data.source_language), build.unit_of(recipe.data.target_language)
-        frame = plain_framing(tokenizer, *units)
+        frame = plain_renderer(tokenizer, *units)
         pairs = fitting(train.pairs, frame, recipe.nmt.max_pieces)
         say(world, f"{len(pairs)} sentence pairs from {train.name}", train.skipped)
         say(world, f"{len(train.pairs) - len(pairs)} left out, of more than {recipe.nmt.max_pieces} pieces")
@@ -43,10 +43,10 @@ def nmt(recipe: Recipe, *, resume: bool = False) -> Path:
         count = sum(p.numel() for p in translator.parameters())
         say(world, f"{count / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
         probe = None
-        if recipe.nmt.train.probe_every and world.leads:
+        if recipe.nmt.train.eval_every and world.leads:
             dev = build.corpus(recipe, "dev").pairs
             probe = bleu_probe(recipe, copy.deepcopy(translator).to(world.device), frame, dev)
-        imitate(
+        train_supervised(
             TranslatorPolicy(
                 translator,
                 tokenizer,
@@ -62,7 +62,7 @@ def nmt(recipe: Recipe, *, resume: bool = False) -> Path:
     return stage
 
 
-def new_translator(recipe: Recipe, frame: Framing) -> RecurrentTranslator:
+def new_translator(recipe: Recipe, frame: Renderer) -> RecurrentTranslator:
     """Make a translator with random weights, a function of the recipe's seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -70,7 +70,9 @@ def new_translator(recipe: Recipe, frame: Framing) -> RecurrentTranslator:
         return RecurrentTranslator(recipe.nmt.model, vocabulary, start=frame.opening[0], stop=frame.stop)
 
 
-def bleu_probe(recipe: Recipe, translator: RecurrentTranslator, frame: Framing, pairs: Sequence[Pair]) -> Probe:
+def bleu_probe(
+    recipe: Recipe, translator: RecurrentTranslator, frame: Renderer, pairs: Sequence[Pair]
+) -> DevEvaluation:
     """Return a function that measures weights by the BLEU of greedy translations of whole sentences.
 
     Args:

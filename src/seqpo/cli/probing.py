@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from seqpo.episodes import Script
 from seqpo.evaluation.scores import score
 from seqpo.sessions import Engine, play
 from seqpo.tasks.translation.corpora import Pair
-from seqpo.tasks.translation.framing import Framing
-from seqpo.tasks.translation.scripts import SourceScript, WaitK
+from seqpo.tasks.translation.dialogue import SourceDialogue, WaitK
+from seqpo.tasks.translation.renderer import Renderer
 from seqpo.tasks.translation.task import TranslationTask
 from seqpo.tasks.translation.traces import Trace
+from seqpo.types import TokenEnv
 
-Decider = Callable[[SourceScript], Script]
+Decider = Callable[[SourceDialogue], TokenEnv]
 """Who decides when to write: turns a source's script into the one that is played."""
 
 
-def own(script: SourceScript) -> Script:
+def own(script: SourceDialogue) -> TokenEnv:
     """Let the model decide."""
     return script
 
@@ -33,7 +33,7 @@ def fixed(k: int | None) -> Decider:
 
 def translate_all(
     engine: Engine,
-    scripts: Sequence[SourceScript],
+    scripts: Sequence[SourceDialogue],
     decider: Decider,
     limit: int,
     progress: Callable[[int], None] | None = None,
@@ -43,7 +43,7 @@ def translate_all(
     return [script.trace([answer.tokens for _, answer in turns]) for script, turns in zip(scripts, played, strict=True)]
 
 
-def make_engine(model: PreTrainedModel, frame: Framing, slots: int, dtype: torch.dtype | None = None) -> Engine:
+def make_engine(model: PreTrainedModel, frame: Renderer, slots: int, dtype: torch.dtype | None = None) -> Engine:
     """Make an engine that can also follow quotas of target units."""
     return Engine(model, stop=frame.stop, slots=slots, dtype=dtype, unit_starts=frame.unit_starts)
 
@@ -52,11 +52,11 @@ def dev_probe(
     model: PreTrainedModel, task: TranslationTask, pairs: Sequence[Pair], language: str, limit: int, slots: int
 ) -> Callable[[Mapping[str, Tensor]], dict[str, float]]:
     """Return a function that measures weights on the development set: BLEU, chrF, AL."""
-    engine = make_engine(model, task.framing, slots)
+    engine = make_engine(model, task.renderer, slots)
     scripts = [task.script(pair, task.chunks[0]) for pair in pairs]
 
     def probe(weights: Mapping[str, Tensor]) -> dict[str, float]:
-        engine.refresh({name.removeprefix("model."): value for name, value in weights.items()})
+        engine.update_weights({name.removeprefix("model."): value for name, value in weights.items()})
         traces = translate_all(engine, scripts, own, limit)
         return readings(traces, pairs, language, ("bleu", "chrf", "al", "al_std"))
 

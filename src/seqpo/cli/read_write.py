@@ -19,23 +19,23 @@ from seqpo.cli.pretraining import STAGE
 from seqpo.cli.probing import readings
 from seqpo.cli.recipe import Recipe, RecipeError
 from seqpo.cli.stages import join, say, stage_folder
-from seqpo.episodes import Batch, Source
-from seqpo.policies.recurrent.agent import Agent, AgentConfig, AskAgent, BaselineNetwork
-from seqpo.policies.recurrent.files import load_agent, load_translator
-from seqpo.policies.recurrent.read_write import ReadWritePolicy, observations
-from seqpo.policies.recurrent.streams import Environment, Steps, decode, turns
 from seqpo.segments import Level
+from seqpo.tasks.read_write.agent import Agent, AgentConfig, AskAgent, BaselineNetwork
+from seqpo.tasks.read_write.decoding import Decoding, Steps, decode, turns
+from seqpo.tasks.read_write.files import load_agent, load_translator
+from seqpo.tasks.read_write.policy import ReadWritePolicy, observations
+from seqpo.tasks.read_write.task import ReadWriteTask, record, spoken
+from seqpo.tasks.read_write.translator.pairs import fitting
 from seqpo.tasks.translation.corpora import Pair
-from seqpo.tasks.translation.framing import Framing, plain_framing
-from seqpo.tasks.translation.pairs import fitting
-from seqpo.tasks.translation.read_write import ReadWriteTask, record, spoken
+from seqpo.tasks.translation.renderer import Renderer, plain_renderer
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
 from seqpo.training import checkpoints
-from seqpo.training.evidence import check, check_credit
-from seqpo.training.imitation import Probe
 from seqpo.training.loop import optimize
+from seqpo.training.requirements import check_credit, check_requirements
+from seqpo.training.supervised import DevEvaluation
 from seqpo.training.world import World
+from seqpo.types import Batch, Source
 
 WARM_UP = "sft-agent"
 """Folder of an agent's warm-up in a run's, with which agents begin if there is one; `sft` is a language model's."""
@@ -55,45 +55,45 @@ class BaselineCritic:
 
 
 @dataclass(frozen=True)
-class House:
+class TranslatorSetup:
     """What the agents of a run live in.
 
     Attributes:
-        environment: the translator and its limits.
-        framing: of its tokens.
+        decoding: the translator and its limits.
+        renderer: of its tokens.
     """
 
-    environment: Environment
-    framing: Framing
+    decoding: Decoding
+    renderer: Renderer
 
     @property
     def observed(self) -> int:
         """Width of what an agent observes."""
-        shape = self.environment.translator.config
+        shape = self.decoding.translator.config
         return 2 * shape.hidden + shape.embedding
 
     def sources(self, pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
         """Split the sources of sentences into their units."""
-        return [tuple(split(pair.source, self.framing.source_unit)) for pair in pairs]
+        return [tuple(split(pair.source, self.renderer.source_unit)) for pair in pairs]
 
     def trace(self, units: Sequence[str], steps: Steps) -> Trace:
         """Record what was decided over a source."""
-        return record(self.framing, units, turns(steps, len(units)))
+        return record(self.renderer, units, turns(steps, len(units)))
 
     def attention(self, source: Source, steps: Steps) -> NDArray[np.float32]:
         """Share of each source unit in each target unit, given steps with attention: `[target units, source units]`.
 
         The pieces of a source unit add up, those of a target unit are averaged; the end mark is left out.
         """
-        kept = [(step.token, step.attention) for step in steps if step.wrote and step.token != self.framing.stop]
-        starts = self.environment.unit_starts[[token for token, _ in kept]].cpu().numpy()
+        kept = [(step.token, step.attention) for step in steps if step.wrote and step.token != self.renderer.stop]
+        starts = self.decoding.unit_starts[[token for token, _ in kept]].cpu().numpy()
         unit = np.maximum(starts.cumsum() - 1, 0)
         first = np.cumsum([0, *map(len, source.words)])
         rows = np.stack([np.add.reduceat(share, first)[:-1] for _, share in kept if share is not None])
         return np.stack([rows[unit == number].mean(axis=0) for number in np.unique(unit)])
 
 
-def house(recipe: Recipe, device: torch.device, slots: int) -> House:
+def translator_setup(recipe: Recipe, device: torch.device, slots: int) -> TranslatorSetup:
     """Load the run's translator.
 
     Raises:
@@ -101,30 +101,30 @@ def house(recipe: Recipe, device: torch.device, slots: int) -> House:
     """
     folder = build.stage_checkpoint(recipe, STAGE)
     units = build.unit_of(recipe.data.source_language), build.unit_of(recipe.data.target_language)
-    frame = plain_framing(build.load_tokenizer(folder), *units)
+    frame = plain_renderer(build.load_tokenizer(folder), *units)
     translator = load_translator(folder).to(device)
-    return House(Environment(translator, frame.unit_starts, recipe.nmt.max_pieces, slots), frame)
+    return TranslatorSetup(Decoding(translator, frame.unit_starts, recipe.nmt.max_pieces, slots), frame)
 
 
 def train(recipe: Recipe, *, resume: bool = False) -> Path:
     """Train a READ/WRITE agent and its baseline over the frozen translator; return the stage's folder."""
     objective, advantage = build.objective(recipe.objective), build.advantage(recipe.advantage)
     with join(recipe) as world:
-        home = house(recipe, world.device, recipe.runtime.slots)
-        task = training_task(recipe, home, world)
-        agent, baseline = new_agent(recipe, home.observed)
+        setup = translator_setup(recipe, world.device, recipe.runtime.slots)
+        task = training_task(recipe, setup, world)
+        agent, baseline = new_agent(recipe, setup.observed)
         if warm := checkpoints.latest(Path(recipe.out) / WARM_UP):
             _begin_with(agent, warm)
             say(world, f"begins with {warm}")
         critic = BaselineCritic(baseline) if "values" in advantage.needs else None
-        check(advantage, task, critic)
+        check_requirements(advantage, task, critic)
         check_credit(objective, advantage)
         stage = stage_folder(recipe, recipe.stage, resume, world)
         probe = None
-        if recipe.train.probe_every and world.leads:
-            probe = agent_probe(recipe, home, build.corpus(recipe, "dev").pairs)
+        if recipe.train.eval_every and world.leads:
+            probe = agent_probe(recipe, setup, build.corpus(recipe, "dev").pairs)
         optimize(
-            ReadWritePolicy(home.environment, agent),
+            ReadWritePolicy(setup.decoding, agent),
             task,
             objective,
             advantage,
@@ -138,12 +138,12 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
     return stage
 
 
-def training_task(recipe: Recipe, home: House, world: World) -> ReadWriteTask:
+def training_task(recipe: Recipe, setup: TranslatorSetup, world: World) -> ReadWriteTask:
     """Make the task of the training sentences that the translator can take, and say how many there are."""
     data = build.corpus(recipe, "train")
-    pairs = fitting(data.pairs, home.framing, recipe.nmt.max_pieces)
+    pairs = fitting(data.pairs, setup.renderer, recipe.nmt.max_pieces)
     say(world, f"{len(pairs)} sentences from {data.name}", data.skipped)
-    return build.read_write_task(recipe, pairs, home.framing)
+    return build.read_write_task(recipe, pairs, setup.renderer)
 
 
 def agent_weights(folder: Path) -> Mapping[str, Tensor]:
@@ -170,17 +170,17 @@ def _begin_with(agent: Agent, warm: Path) -> None:
     agent.load_state_dict(found.state_dict())
 
 
-def agent_probe(recipe: Recipe, home: House, pairs: Sequence[Pair]) -> Probe:
+def agent_probe(recipe: Recipe, setup: TranslatorSetup, pairs: Sequence[Pair]) -> DevEvaluation:
     """Return a function that measures an agent's weights by greedy translations: BLEU, AP, AL and CW."""
-    agent, _ = new_agent(recipe, home.observed)
-    agent.requires_grad_(False).to(home.environment.translator.bias.device)
-    sources = home.sources(pairs)
-    heard = [spoken(home.framing, units) for units in sources]
+    agent, _ = new_agent(recipe, setup.observed)
+    agent.requires_grad_(False).to(setup.decoding.translator.bias.device)
+    sources = setup.sources(pairs)
+    heard = [spoken(setup.renderer, units) for units in sources]
 
     def probe(weights: Mapping[str, Tensor]) -> dict[str, float]:
         agent.load_state_dict(weights)
-        found = decode(home.environment, heard, AskAgent(agent, home.environment.slots))
-        traces = [home.trace(units, steps) for units, steps in zip(sources, found, strict=True)]
+        found = decode(setup.decoding, heard, AskAgent(agent, setup.decoding.slots))
+        traces = [setup.trace(units, steps) for units, steps in zip(sources, found, strict=True)]
         return readings(traces, pairs, recipe.data.target_language, ("bleu", "ap", "al", "cw_mean", "cw_max"))
 
     return probe
@@ -193,12 +193,12 @@ class AgentInterpreter:
     sentence is decoded as if it ended there, and all that comes before the next word is asked for is what is done.
 
     Args:
-        home: of the agent.
+        setup: of the agent.
         agent: decides.
     """
 
-    def __init__(self, home: House, agent: Agent) -> None:
-        self._home, self._agent = home, agent
+    def __init__(self, setup: TranslatorSetup, agent: Agent) -> None:
+        self._home, self._agent = setup, agent
         self._source: list[str] = []
         self._answers: list[tuple[int, ...]] = []
 
@@ -213,13 +213,13 @@ class AgentInterpreter:
 
     def _written(self, reads: int) -> str:
         """Write on, until a READ more than these is asked for."""
-        environment = self._home.environment
-        decider = AskAgent(self._agent, environment.slots)
-        [steps] = decode(environment, [spoken(self._home.framing, self._source)], decider)
+        decoding = self._home.decoding
+        decider = AskAgent(self._agent, decoding.slots)
+        [steps] = decode(decoding, [spoken(self._home.renderer, self._source)], decider)
         asked = accumulate(not step.wrote for step in steps)
         written = [step.token for step, number in zip(steps, asked, strict=True) if step.wrote and number <= reads]
         self._answers.append(tuple(written[sum(map(len, self._answers)) :]))
-        return last_piece(self._home.framing, self._answers)
+        return last_piece(self._home.renderer, self._answers)
 
 
 def agent_of(recipe: Recipe, stage: str, device: torch.device) -> Agent:
@@ -240,6 +240,6 @@ def trained(recipe: Recipe) -> list[str]:
 def booth(recipe: Recipe, stage: str) -> Booth:
     """Make a place to interpret in; see `Kind`."""
     device = torch.device("cpu")
-    home = house(recipe, device, slots=1)
+    setup = translator_setup(recipe, device, slots=1)
     agent = agent_of(recipe, stage or (trained(recipe) or [recipe.stage])[-1], device)
-    return Booth(home.framing.source_unit, 1, lambda: AgentInterpreter(home, agent))
+    return Booth(setup.renderer.source_unit, 1, lambda: AgentInterpreter(setup, agent))

@@ -11,14 +11,14 @@ from typing import Literal
 import tomli_w
 import tyro
 
-from seqpo.policies.fresh import ModelConfig
-from seqpo.policies.recurrent.translator import TranslatorConfig
+from seqpo.policies.models import ModelConfig
 from seqpo.records import RecordError, decode
+from seqpo.tasks.read_write.translator.network import TranslatorConfig
 from seqpo.tasks.translation import rewards
+from seqpo.tasks.translation.dialogue import Layout
 from seqpo.tasks.translation.schedules import ScheduleMixture
-from seqpo.tasks.translation.scripts import Layout
-from seqpo.training.imitation import ImitationConfig
 from seqpo.training.loop import LoopConfig
+from seqpo.training.supervised import SupervisedConfig
 from seqpo.training.world import Parallel
 
 PolicyKind = Literal["causal-lm", "read-write"]
@@ -81,15 +81,15 @@ class EpisodeConfig:
         warmup_chunks: chunk sizes that the warm-up draws from; empty for `chunk` alone.
         layout: "interleaved" appends chunk and answer, turn by turn; "cumulative" shows all source so far, then all
             that was written so far, afresh in each turn.
-        framing: special tokens ("plain"), the model's chat template ("chat"), or the latter where there is one.
-        instruction: system message of a chat framing.
+        renderer: special tokens ("plain"), the model's chat template ("chat"), or the latter where there is one.
+        instruction: system message of a chat renderer.
         limit: most tokens of a turn.
     """
 
     chunk: int = 1
     warmup_chunks: tuple[int, ...] = ()
     layout: Layout = "interleaved"
-    framing: Literal["auto", "plain", "chat"] = "auto"
+    renderer: Literal["auto", "plain", "chat"] = "auto"
     instruction: str = "Translate what has been said so far. Answer with nothing to wait for more."
     limit: int = 32
 
@@ -142,7 +142,7 @@ class NmtConfig:
     model: TranslatorConfig = field(default_factory=TranslatorConfig)
     prefixes: float = 0.0
     max_pieces: int = 50
-    train: ImitationConfig = field(default_factory=ImitationConfig)
+    train: SupervisedConfig = field(default_factory=SupervisedConfig)
 
     def __post_init__(self) -> None:
         if not 0 <= self.prefixes <= 1:
@@ -300,7 +300,7 @@ class Recipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     episode: EpisodeConfig = field(default_factory=EpisodeConfig)
     schedule: ScheduleMixture = field(default_factory=ScheduleMixture)
-    sft: ImitationConfig = field(default_factory=ImitationConfig)
+    sft: SupervisedConfig = field(default_factory=SupervisedConfig)
     nmt: NmtConfig = field(default_factory=NmtConfig)
     agent: ReadWriteConfig = field(default_factory=ReadWriteConfig)
     objective: ChoiceConfig = field(default_factory=lambda: ChoiceConfig("grpo"))

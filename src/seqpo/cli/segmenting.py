@@ -12,26 +12,31 @@ from itertools import pairwise
 from seqpo.cli import build
 from seqpo.cli.contest import Contestant, Tell
 from seqpo.cli.pretraining import STAGE
-from seqpo.cli.read_write import House
+from seqpo.cli.read_write import TranslatorSetup
 from seqpo.cli.recipe import Recipe, SegmentsConfig
-from seqpo.policies.recurrent.deciders import WaitUntilEnd, translate_segments
-from seqpo.policies.recurrent.streams import decode
+from seqpo.tasks.read_write.deciders import WaitUntilEnd, translate_segments
+from seqpo.tasks.read_write.decoding import decode
+from seqpo.tasks.read_write.segmentation.boundaries import (
+    Segment,
+    SegmentOracle,
+    greedy_boundaries,
+    learn_pos_boundaries,
+)
+from seqpo.tasks.read_write.segmentation.classifier import Segmenter, tag, train_classifier
+from seqpo.tasks.read_write.task import spoken
+from seqpo.tasks.read_write.translator.pairs import fitting
 from seqpo.tasks.translation.corpora import Pair
-from seqpo.tasks.translation.pairs import fitting
-from seqpo.tasks.translation.read_write import spoken
-from seqpo.tasks.translation.segmentation import Segment, SegmentOracle, greedy_boundaries, learn_pos_boundaries
-from seqpo.tasks.translation.segmentation_model import Segmenter, tag, train_classifier
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
 
 
-def contestants(recipe: Recipe, home: House) -> list[Contestant]:
+def contestants(recipe: Recipe, setup: TranslatorSetup) -> list[Contestant]:
     """List SEG1 and, where parts of speech can be had, SEG2, at each mean length of segments that is asked for."""
     asked = recipe.evaluation.segments
     if not asked.mu:
         return []
-    train = fitting(build.corpus(recipe, "train").pairs, home.framing, recipe.nmt.max_pieces)[: asked.sentences]
-    lesson = _Lesson(home, train, recipe.data.source_language, asked)
+    train = fitting(build.corpus(recipe, "train").pairs, setup.renderer, recipe.nmt.max_pieces)[: asked.sentences]
+    lesson = _Lesson(setup, train, recipe.data.source_language, asked)
     ways = {"seg1": lesson.seg1} | ({"seg2": lesson.seg2} if lesson.tags is not None else {})
     return [
         Contestant(
@@ -50,13 +55,13 @@ class _Lesson:
     """What segmenters learn from.
 
     Attributes:
-        home: of the translator.
+        setup: of the translator.
         pairs: training sentences.
         language: of the source.
         asked: how they learn.
     """
 
-    home: House
+    setup: TranslatorSetup
     pairs: Sequence[Pair]
     language: str
     asked: SegmentsConfig
@@ -65,7 +70,7 @@ class _Lesson:
     def tags(self) -> list[tuple[str, ...]] | None:
         """The parts of speech of the sentences; None, after saying why, where they can't be had."""
         try:
-            return parts_of_speech(self.home.sources(self.pairs), self.language)
+            return parts_of_speech(self.setup.sources(self.pairs), self.language)
         except (ModuleNotFoundError, ValueError) as error:
             print(f"SEG2 is left out, and SEG1 learns from words alone: {error}", file=sys.stderr)
             return None
@@ -73,8 +78,8 @@ class _Lesson:
     @cached_property
     def oracle(self) -> SegmentOracle:
         """Knows the translations of all segments."""
-        references = [split(pair.target, self.home.framing.target_unit) for pair in self.pairs]
-        return SegmentOracle(self.home.sources(self.pairs), references, self._translations, self.asked.max_length)
+        references = [split(pair.target, self.setup.renderer.target_unit) for pair in self.pairs]
+        return SegmentOracle(self.setup.sources(self.pairs), references, self._translations, self.asked.max_length)
 
     def seg1(self, mu: float) -> Segmenter:
         """Teach a classifier the places that were chosen greedily."""
@@ -87,21 +92,21 @@ class _Lesson:
 
     def translate(self, segmenter: Callable[[], Segmenter], pairs: Sequence[Pair], tell: Tell) -> list[Trace]:
         """Translate sentences segment by segment."""
-        home, learned = self.home, segmenter()
-        sources = home.sources(pairs)
+        setup, learned = self.setup, segmenter()
+        sources = setup.sources(pairs)
         tags = [None] * len(sources) if self.tags is None else parts_of_speech(sources, self.language)
         segmented = [
-            [spoken(home.framing, segment) for segment in _cut(units, learned.boundaries(units, own))]
+            [spoken(setup.renderer, segment) for segment in _cut(units, learned.boundaries(units, own))]
             for units, own in zip(sources, tags, strict=True)
         ]
-        found = translate_segments(home.environment, segmented)
+        found = translate_segments(setup.decoding, segmented)
         tell(len(found))
-        return [home.trace(units, steps) for units, steps in zip(sources, found, strict=True)]
+        return [setup.trace(units, steps) for units, steps in zip(sources, found, strict=True)]
 
     def _translations(self, segments: Sequence[Segment]) -> list[tuple[str, ...]]:
-        heard = [spoken(self.home.framing, segment) for segment in segments]
-        found = decode(self.home.environment, heard, WaitUntilEnd())
-        return [self.home.trace(segment, steps).units for segment, steps in zip(segments, found, strict=True)]
+        heard = [spoken(self.setup.renderer, segment) for segment in segments]
+        found = decode(self.setup.decoding, heard, WaitUntilEnd())
+        return [self.setup.trace(segment, steps).units for segment, steps in zip(segments, found, strict=True)]
 
 
 def parts_of_speech(sources: Sequence[Sequence[str]], language: str) -> list[tuple[str, ...]]:

@@ -12,13 +12,13 @@ from transformers.utils.logging import disable_progress_bar
 from seqpo.cli import build
 from seqpo.cli.probing import dev_probe
 from seqpo.cli.recipe import Recipe, RecipeError, save_recipe
-from seqpo.policies.fresh import load_model
+from seqpo.policies.models import load_model
 from seqpo.tasks.translation.alignment import align
 from seqpo.tasks.translation.corpora import Corpus
 from seqpo.training import checkpoints
-from seqpo.training.evidence import check, check_credit
-from seqpo.training.imitation import imitate
 from seqpo.training.loop import optimize
+from seqpo.training.requirements import check_credit, check_requirements
+from seqpo.training.supervised import train_supervised
 from seqpo.training.world import World, join_world
 
 
@@ -33,16 +33,16 @@ def sft(recipe: Recipe, *, resume: bool = False) -> Path:
         tokenizer = start or tokenizer
         policy = build.policy(recipe, model, tokenizer, world)
         chunks = recipe.episode.warmup_chunks or (recipe.episode.chunk,)
-        task = build.task(recipe, train, build.framing(recipe, tokenizer), chunks)
+        task = build.task(recipe, train, build.renderer(recipe, tokenizer), chunks)
         say(world, f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
         probe = None
-        if recipe.sft.probe_every and world.leads:
+        if recipe.sft.eval_every and world.leads:
             dev = build.corpus(recipe, "dev")
             judged = replace(task, chunks=(recipe.episode.chunk,))
             probe = dev_probe(
                 model, judged, dev.pairs, recipe.data.target_language, recipe.episode.limit, recipe.runtime.slots
             )
-        imitate(
+        train_supervised(
             policy,
             task,
             recipe.sft,
@@ -63,12 +63,12 @@ def train(recipe: Recipe, *, resume: bool = False) -> Path:
         warm = _warm(recipe)
         model, tokenizer = load_model(warm), build.load_tokenizer(warm)
         policy = build.policy(recipe, model, tokenizer, world)
-        task = build.task(recipe, data, build.framing(recipe, tokenizer), (recipe.episode.chunk,))
-        check(advantage, task)
+        task = build.task(recipe, data, build.renderer(recipe, tokenizer), (recipe.episode.chunk,))
+        check_requirements(advantage, task)
         check_credit(objective, advantage)
         stage = stage_folder(recipe, recipe.stage, resume, world)
         probe = None
-        if recipe.train.probe_every and world.leads:
+        if recipe.train.eval_every and world.leads:
             dev = build.corpus(recipe, "dev")
             probe = dev_probe(
                 model, task, dev.pairs, recipe.data.target_language, recipe.episode.limit, recipe.runtime.slots

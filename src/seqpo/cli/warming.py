@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqpo.cli import build
-from seqpo.cli.read_write import WARM_UP, agent_probe, agent_weights, house, new_agent, training_task
+from seqpo.cli.read_write import WARM_UP, agent_probe, agent_weights, new_agent, training_task, translator_setup
 from seqpo.cli.recipe import Recipe
 from seqpo.cli.stages import join, stage_folder
-from seqpo.episodes import Episode
-from seqpo.policies.recurrent.deciders import WaitLags
-from seqpo.policies.recurrent.read_write import ReadWritePolicy
-from seqpo.tasks.translation.read_write import ReadWriteTask
+from seqpo.tasks.read_write.deciders import WaitLags
+from seqpo.tasks.read_write.policy import ReadWritePolicy
+from seqpo.tasks.read_write.task import ReadWriteTask
 from seqpo.tasks.translation.schedules import ScheduleMixture
-from seqpo.training.imitation import imitate
+from seqpo.training.supervised import train_supervised
+from seqpo.types import Episode
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class _Lessons:
 def sft(recipe: Recipe, *, resume: bool = False) -> Path:
     """Warm an agent up over the run's translator; return the stage's folder."""
     with join(recipe) as world:
-        home = house(recipe, world.device, recipe.runtime.slots)
-        task = training_task(recipe, home, world)
-        policy = ReadWritePolicy(home.environment, new_agent(recipe, home.observed)[0])
+        setup = translator_setup(recipe, world.device, recipe.runtime.slots)
+        task = training_task(recipe, setup, world)
+        policy = ReadWritePolicy(setup.decoding, new_agent(recipe, setup.observed)[0])
         stage = stage_folder(recipe, WARM_UP, resume, world)
         probe = None
-        if recipe.sft.probe_every and world.leads:
-            probe = agent_probe(recipe, home, build.corpus(recipe, "dev").pairs)
-        imitate(
+        if recipe.sft.eval_every and world.leads:
+            probe = agent_probe(recipe, setup, build.corpus(recipe, "dev").pairs)
+        train_supervised(
             policy,
             _Lessons(policy, task, recipe.schedule),
             recipe.sft,

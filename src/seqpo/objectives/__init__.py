@@ -36,7 +36,7 @@ from seqpo.objectives.formula import Loss, Objective, PolicyLoss
 from seqpo.objectives.gates import Gate, Identity, LogSpaceGate, OneSidedClamp, SigmoidGate
 from seqpo.objectives.kl import KL_FORMS, kl_penalty
 from seqpo.objectives.padded import Padded
-from seqpo.objectives.weightings import CappedScore, Clip, GammaScore, Linear, Score, Weighting
+from seqpo.objectives.weightings import CappedScore, Clip, GammaScore, Linear, ScoreFunction, Weighting
 
 __all__ = [
     "CATALOG",
@@ -55,7 +55,7 @@ __all__ = [
     "Padded",
     "PolicyLoss",
     "SamplerCorrection",
-    "Score",
+    "ScoreFunction",
     "SigmoidGate",
     "Weighting",
     "cispo",

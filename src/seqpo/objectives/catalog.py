@@ -11,7 +11,7 @@ from typing import Any
 from seqpo.catalogs import Catalog
 from seqpo.objectives.formula import Objective
 from seqpo.objectives.gates import LOG_SPACE_SHAPES, Gate, Identity, LogSpaceGate, OneSidedClamp, SigmoidGate
-from seqpo.objectives.weightings import CappedScore, Clip, GammaScore, Linear, Score
+from seqpo.objectives.weightings import CappedScore, Clip, GammaScore, Linear, ScoreFunction
 from seqpo.segments import Level
 
 CATALOG: Catalog[Objective] = Catalog("objective")
@@ -21,7 +21,7 @@ CATALOG: Catalog[Objective] = Catalog("objective")
 @CATALOG.published("reinforce", "Williams 1992", r"\mathbb{E} \sum_t A_t \log \pi_\theta(y_t)")
 def reinforce() -> Objective:
     """The log-prob of each token by its advantage, summed over the episode; no ratio."""
-    return Objective("token", Identity(), Score(), "episode-sum")
+    return Objective("token", Identity(), ScoreFunction(), "sequence-sum")
 
 
 @CATALOG.published(
@@ -41,7 +41,7 @@ def ppo(level: Level = "token", epsilon: float = 0.2, dual: float | None = None)
 )
 def grpo(level: Level = "token", epsilon: float = 0.2, dual: float | None = None) -> Objective:
     """PPO's clip per token, averaged over the tokens of an episode, then over episodes."""
-    return Objective(level, Identity(), Clip(epsilon, epsilon, dual), "episode-mean")
+    return Objective(level, Identity(), Clip(epsilon, epsilon, dual), "sequence-mean")
 
 
 @CATALOG.published(
@@ -74,7 +74,7 @@ def dapo(level: Level = "token", epsilon_low: float = 0.2, epsilon_high: float =
 )
 def gspo(level: Level = "sequence", epsilon_low: float = 3e-4, epsilon_high: float = 4e-4) -> Objective:
     """PPO's clip on the length-normalised ratio of the whole sequence."""
-    return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "episode-mean")
+    return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "sequence-mean")
 
 
 @CATALOG.published(
@@ -86,7 +86,7 @@ def gspo(level: Level = "sequence", epsilon_low: float = 3e-4, epsilon_high: flo
 )
 def gspo_token(level: Level = "sequence", epsilon_low: float = 3e-4, epsilon_high: float = 4e-4) -> Objective:
     """GSPO with an advantage for each token: the value is the sequence's ratio, the gradient each token's own."""
-    return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "episode-mean", credit="token")
+    return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "sequence-mean", credit="token")
 
 
 @CATALOG.published(
@@ -97,7 +97,7 @@ def gspo_token(level: Level = "sequence", epsilon_low: float = 3e-4, epsilon_hig
 )
 def gmpo(level: Level = "sequence", epsilon: float = 0.4) -> Objective:
     """The geometric mean of ratios that are clamped per token in log space, on the side that A pushes to."""
-    return Objective(level, OneSidedClamp(epsilon), Linear(), "episode-mean")
+    return Objective(level, OneSidedClamp(epsilon), Linear(), "sequence-mean")
 
 
 @CATALOG.published(
@@ -107,7 +107,7 @@ def gmpo(level: Level = "sequence", epsilon: float = 0.4) -> Objective:
 )
 def hmpo(level: Level = "sequence", epsilon: float = 0.4) -> Objective:
     """GMPO with the harmonic mean of the clamped ratios instead of the geometric one."""
-    return Objective(level, OneSidedClamp(epsilon), Linear(), "episode-mean", pool="harmonic")
+    return Objective(level, OneSidedClamp(epsilon), Linear(), "sequence-mean", pool="harmonic")
 
 
 @CATALOG.published(
@@ -117,7 +117,7 @@ def hmpo(level: Level = "sequence", epsilon: float = 0.4) -> Objective:
 )
 def sapo(level: Level = "token", tau_pos: float = 1.0, tau_neg: float = 1.05) -> Objective:
     """A sigmoid gate on each token's ratio instead of the clip; its temperature depends on the sign of A."""
-    return Objective(level, SigmoidGate(tau_pos, tau_neg), Linear(), "episode-mean")
+    return Objective(level, SigmoidGate(tau_pos, tau_neg), Linear(), "sequence-mean")
 
 
 @CATALOG.published(
@@ -138,7 +138,7 @@ def sspo(gate: str = "arctan", level: Level = "sequence", tau_pos: float = 1.0, 
     if gate != "sigmoid" and gate not in LOG_SPACE_SHAPES:
         raise ValueError(f"unknown gate {gate!r}: choose one of sigmoid, {', '.join(LOG_SPACE_SHAPES)}")
     phi: Gate = SigmoidGate(tau_pos, tau_neg) if gate == "sigmoid" else LogSpaceGate(gate, tau_pos, tau_neg)
-    return Objective(level, phi, Linear(), "episode-mean")
+    return Objective(level, phi, Linear(), "sequence-mean")
 
 
 @CATALOG.published(
@@ -177,13 +177,13 @@ def vespo(
 )
 def luspo(level: Level = "sequence", epsilon_low: float = 2e-3, epsilon_high: float = 2.5e-3) -> Objective:
     """GSPO with each sequence multiplied by its length, so that its tokens don't count less in longer ones."""
-    return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "episode-sum", credit="token")
+    return Objective(level, Identity(), Clip(epsilon_low, epsilon_high), "sequence-sum", credit="token")
 
 
 @CATALOG.published("gpg", "2504.02546", r"\tfrac{1}{\sum T} \sum_t A \log \pi_\theta(y_t)")
 def gpg() -> Objective:
     """The log-prob of each token by its advantage, averaged over all tokens; no ratio."""
-    return Objective("token", Identity(), Score(), "token-mean")
+    return Objective("token", Identity(), ScoreFunction(), "token-mean")
 
 
 def names() -> tuple[str, ...]:

@@ -17,7 +17,8 @@ class Padded:
         loss = objective(layout.flat(logprobs), layout.flat(old), layout.flat(advantages), layout.segments)
 
     A row is an episode, and a run of its action tokens a turn, so that tool output or source chunks between them
-    (mask 0) part turns. A row without any action token is no episode: it counts in no mean, unless `totals` says so.
+    (mask 0) part turns. A row without any action token is no episode: it counts in no mean,
+    unless `denominators` says so.
 
     Attributes:
         mask: `[batch, time]` where the action tokens are.

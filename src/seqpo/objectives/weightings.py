@@ -71,7 +71,7 @@ class Clip(Weighting):
 
 
 @dataclass(frozen=True)
-class Score(Weighting):
+class ScoreFunction(Weighting):
     """ψ = A·log π: the score-function gradient, no ratio."""
 
     weighs_logprob: ClassVar[bool] = True

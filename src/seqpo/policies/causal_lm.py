@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from seqpo.episodes import Batch, Episode, Script, Turn
 from seqpo.policies.logprobs import chosen_logprobs
 from seqpo.sessions import Engine, play
+from seqpo.types import Batch, Episode, TokenEnv, Turn
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ def rows_of(episode: Episode) -> Iterator[Row]:
     """Lay an episode out for a forward pass.
 
     Turns that append to the context share one row, so a whole interleaved episode is encoded once; an
-    observation that starts afresh (the cumulative layout) begins a row of its own.
+    observation that resets the context (the cumulative layout) begins a row of its own.
     """
     tokens: list[int] = []
     chosen: list[int] = []
     for turn in episode.turns:
-        if turn.observation.afresh and tokens:
+        if turn.observation.reset_context and tokens:
             yield Row(tokens, chosen)
             tokens, chosen = [], []
         tokens.extend(turn.observation.tokens)
@@ -105,7 +105,9 @@ class CausalLMPolicy:
         self.module: nn.Module = TokenScorer(model, temperature)
         self.engine = Engine(model, stop=stop, slots=slots, temperature=temperature, dtype=rollout_dtype)
 
-    def rollout(self, starts: Sequence[Script], group_size: int, *, seed: int | None, first: int = 0) -> list[Episode]:
+    def rollout(
+        self, starts: Sequence[TokenEnv], group_size: int, *, seed: int | None, first: int = 0
+    ) -> list[Episode]:
         """Sample `group_size` episodes from each start; greedily where `seed` is None.
 
         What an episode says depends on `seed`, on its start's number (counted from `first`) and on its place in
@@ -144,13 +146,13 @@ class CausalLMPolicy:
             scored: Tensor = module(tokens.to(device), torch.tensor(at, device=device), batch.actions)
         return scored
 
-    def sizes(self, episodes: Sequence[Episode]) -> list[int]:
+    def num_tokens(self, episodes: Sequence[Episode]) -> list[int]:
         """Tokens that a forward pass reads for each episode: what micro-batches are balanced by."""
         return [sum(len(row.tokens) for row in rows_of(episode)) for episode in episodes]
 
-    def refresh(self, weights: Mapping[str, Tensor]) -> None:
+    def update_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Give the sampling engine the weights of `module`, by the names that its state has."""
-        self.engine.refresh({name.removeprefix("model."): value for name, value in weights.items()})
+        self.engine.update_weights({name.removeprefix("model."): value for name, value in weights.items()})
 
     def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """Write a folder that Transformers can load: configuration, weights and tokenizer."""

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from seqpo.episodes import Batch, Episode, Turn
+from seqpo.sampling import Uniforms, choose
 from seqpo.segments import Level
-from seqpo.sessions.sampling import Uniforms, choose
+from seqpo.types import Batch, Episode, Turn
 
 Features = NDArray[np.float32]
 
 
-class Situation(Protocol):
+class Env(Protocol):
     """One episode under way in an environment."""
 
     @property
@@ -34,10 +34,10 @@ class Situation(Protocol):
         ...
 
 
-class Place(Protocol):
+class EnvStart(Protocol):
     """A start of episodes in an environment."""
 
-    def begin(self) -> Situation:
+    def begin(self) -> Env:
         """Begin an episode; each begins alike."""
         ...
 
@@ -61,21 +61,23 @@ class NetworkPolicy:
         self.version = 0
         self._actor = copy.deepcopy(network).requires_grad_(False)
 
-    def rollout(self, starts: Sequence[Place], group_size: int, *, seed: int | None, first: int = 0) -> list[Episode]:
+    def rollout(
+        self, starts: Sequence[EnvStart], group_size: int, *, seed: int | None, first: int = 0
+    ) -> list[Episode]:
         """Sample `group_size` episodes from each start; greedily where `seed` is None."""
         count = len(starts) * group_size
-        situations = [start.begin() for start in starts for _ in range(group_size)]
+        envs = [start.begin() for start in starts for _ in range(group_size)]
         uniforms = [] if seed is None else [Uniforms(seed, first * group_size + number) for number in range(count)]
         turns: list[list[Turn]] = [[] for _ in range(count)]
         going = list(range(count))
         while going:
-            seen = np.stack([situations[i].features for i in going])
+            seen = np.stack([envs[i].features for i in going])
             logits = _outputs(self._actor, seen)
             drawn = [uniforms[i].next() for i in going] if uniforms else [math.nan] * len(going)
             actions, logprobs = choose(logits, torch.tensor(drawn, dtype=torch.float64, device=logits.device))
             still = []
             for row, (i, action, logprob) in enumerate(zip(going, actions.tolist(), logprobs.tolist(), strict=True)):
-                reward, over = situations[i].act(action)
+                reward, over = envs[i].act(action)
                 turns[i].append(Turn(seen[row], (action,), (logprob,), reward))
                 if not over:
                     still.append(i)
@@ -88,11 +90,11 @@ class NetworkPolicy:
         logits = _outputs(self.module, seen)
         return torch.log_softmax(logits, dim=-1).gather(1, batch.actions[:, None]).squeeze(1)
 
-    def sizes(self, episodes: Sequence[Episode]) -> list[int]:
+    def num_tokens(self, episodes: Sequence[Episode]) -> list[int]:
         """Turns of each episode: what micro-batches are balanced by."""
         return [len(episode.turns) for episode in episodes]
 
-    def refresh(self, weights: Mapping[str, Tensor]) -> None:
+    def update_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Act by these weights from now on."""
         self._actor.load_state_dict(weights)
         self._actor.to(next(iter(weights.values())).device)

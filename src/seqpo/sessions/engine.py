@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from seqpo.sampling import Uniforms, choose
 from seqpo.sessions.forward import RaggedModel
-from seqpo.sessions.sampling import Uniforms, choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class Engine:
             self._open[last.slot] = last
         session.slot, session.writing = self.slots, False
 
-    def refresh(self, weights: Mapping[str, Tensor]) -> None:
+    def update_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take new weights. All sessions end: they were encoded, and began to choose, under the old ones."""
         self._model.load(weights)
         self.version += 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from seqpo.episodes import Observation, Script
 from seqpo.sessions.engine import Answer, Engine, Session
+from seqpo.types import Observation, TokenEnv
 
 
 def play(
     engine: Engine,
-    scripts: Sequence[Script],
+    scripts: Sequence[TokenEnv],
     *,
     limit: int,
     seed: int | None = None,
@@ -50,7 +50,7 @@ def play(
             if observation is None:
                 session.close()
                 return False
-            if observation.afresh:
+            if observation.reset_context:
                 session.rewind()
             session.read(observation.tokens)
             session.write(limit, observation.quota)

@@ -32,7 +32,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 
-from seqpo.training.updates import Updates
+from seqpo.training.optimizer import Updates
 from seqpo.training.world import full_weights
 
 _PREFIX = "checkpoint-"

@@ -10,12 +10,12 @@ from typing import Literal, Protocol, get_args
 import torch
 from torch import Tensor, nn
 
-from seqpo.advantages import Teaches, cross_entropy_value_loss, squared_value_loss
-from seqpo.episodes import Batch
+from seqpo.advantages import HasCriticTargets, cross_entropy_value_loss, squared_value_loss
 from seqpo.segments import Level
-from seqpo.training.cuts import Cuts
-from seqpo.training.updates import OptimizerConfig, Updates
+from seqpo.training.minibatches import Minibatches
+from seqpo.training.optimizer import OptimizerConfig, Updates
 from seqpo.training.world import World
+from seqpo.types import Batch
 
 ValueLoss = Literal["squared", "clipped", "cross-entropy"]
 
@@ -91,7 +91,13 @@ class ValueLearner:
     """
 
     def __init__(
-        self, critic: Critic, teacher: Teaches, config: CriticConfig, minibatches: int, steps: int, world: World
+        self,
+        critic: Critic,
+        teacher: HasCriticTargets,
+        config: CriticConfig,
+        minibatches: int,
+        steps: int,
+        world: World,
     ) -> None:
         critic.module = world.wrap(critic.module)
         critic.module.eval()  # with dropout its values would differ from the outputs that are trained
@@ -101,11 +107,11 @@ class ValueLearner:
         self.minibatches = minibatches
         self.updates = Updates(critic.module, config.optimizer, world, steps * config.epochs * minibatches)
 
-    def values(self, cuts: Cuts) -> Tensor:
+    def values(self, cuts: Minibatches) -> Tensor:
         """Return the critic's values of a rollout: `[units]`, without gradient."""
         return self.config.values(cuts.score(self._predict, self.critic.level))
 
-    def learn(self, cuts: Cuts, rewards: Tensor, values: Tensor) -> dict[str, float]:
+    def learn(self, cuts: Minibatches, rewards: Tensor, values: Tensor) -> dict[str, float]:
         """Take the updates that a rollout is good for.
 
         Args:
@@ -130,7 +136,7 @@ class ValueLearner:
         mean, explained = self._explained(targets[known].double(), values[known].double())
         return {"critic/loss": sum(losses) / len(losses), "critic/value": mean, "critic/explained": explained}
 
-    def _optimizer_step(self, cuts: Cuts, members: Sequence[int], targets: Tensor, values: Tensor) -> float:
+    def _optimizer_step(self, cuts: Minibatches, members: Sequence[int], targets: Tensor, values: Tensor) -> float:
         level = self.critic.level
         known = (~targets[cuts.index(members, level)].isnan()).sum()
         total = int(self.updates.world.all_sum(known))
@@ -144,7 +150,7 @@ class ValueLearner:
         return self.updates.step([partial(loss, part) for part in cuts.parts(members)])["loss"]
 
     def _predict(self, batch: Batch) -> Tensor:
-        outputs, units = self.critic.predict(batch), batch.segments.units(self.critic.level)
+        outputs, units = self.critic.predict(batch), batch.segments.count(self.critic.level)
         if outputs.shape != (units,):
             raise ValueError(
                 f"the critic's predictions have shape {tuple(outputs.shape)}, but there are {units} units of its level "

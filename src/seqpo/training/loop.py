@@ -1,7 +1,7 @@
 """The policy-optimization loop, whatever the task: sample, judge, compare, update.
 
 episodes   = policy.rollout(starts, group_size)
-rewards    = task.judge(starts, batch)
+rewards    = task.score(starts, batch)
 advantages = advantage(rewards, segments)
 loss       = objective(logprobs, behaviour, advantages, segments)
 """
@@ -17,18 +17,18 @@ from typing import Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from seqpo.advantages import Advantage, Given, Remembers, Teaches
-from seqpo.episodes import Batch, Rewards, pack
+from seqpo.advantages import Advantage, AdvantageInputs, HasCriticTargets, HasState
 from seqpo.objectives import Diagnostics, PolicyLoss, SamplerCorrection, kl_penalty, sampled_entropy
-from seqpo.segments import Totals
+from seqpo.segments import Denominators
 from seqpo.training import checkpoints
 from seqpo.training.critic import Critic, CriticConfig, ValueLearner
-from seqpo.training.cuts import Cuts
-from seqpo.training.evidence import Judges, Rolls, check, check_credit, gather
-from seqpo.training.imitation import Probe, Scores
 from seqpo.training.log import RunLog
-from seqpo.training.updates import DivergenceError, OptimizerConfig, Updates
+from seqpo.training.minibatches import Minibatches
+from seqpo.training.optimizer import DivergenceError, OptimizerConfig, Updates
+from seqpo.training.requirements import Rolls, Task, check_credit, check_requirements, collect_inputs
+from seqpo.training.supervised import DevEvaluation, Scores
 from seqpo.training.world import World, full_weights
+from seqpo.types import Batch, Rewards, pack
 
 LoopKLForm = Literal["reward", "k2", "k3", "k3+"]
 
@@ -36,7 +36,7 @@ LoopKLForm = Literal["reward", "k2", "k3", "k3+"]
 class Acts(Scores, Rolls, Protocol):
     """A policy that can be trained: it samples episodes, and scores them."""
 
-    def refresh(self, weights: Mapping[str, Tensor]) -> None:
+    def update_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Sample with these weights from now on."""
         ...
 
@@ -74,7 +74,7 @@ class LoopConfig:
         micro_tokens: most tokens, padding included, of one forward pass; changes memory and speed, not results.
         seed: of the sampling.
         log_every: steps between rows of the log.
-        probe_every: steps between measurements on the development set; 0 for none.
+        eval_every: steps between measurements on the development set; 0 for none.
         save_every: steps between checkpoints; the last step is always saved.
         entropy: coefficient of the policy's entropy, estimated from the sampled tokens, in the objective.
         kl: the reference.
@@ -92,7 +92,7 @@ class LoopConfig:
     micro_tokens: int = 16384
     seed: int = 0
     log_every: int = 1
-    probe_every: int = 0
+    eval_every: int = 0
     save_every: int = 100
     entropy: float = 0.0
     kl: KLConfig = field(default_factory=KLConfig)
@@ -114,7 +114,7 @@ class LoopConfig:
 
 def optimize(
     policy: Acts,
-    task: Judges,
+    task: Task,
     objective: PolicyLoss,
     advantage: Advantage,
     config: LoopConfig,
@@ -124,7 +124,7 @@ def optimize(
     critic: Critic | None = None,
     reference: Callable[[Batch], Tensor] | None = None,
     resume_weights: Callable[[Path], Mapping[str, Tensor]] | None = None,
-    probe: Probe | None = None,
+    probe: DevEvaluation | None = None,
 ) -> None:
     """Improve a policy, and leave checkpoints and `metrics.jsonl` in a stage's folder.
 
@@ -139,7 +139,7 @@ def optimize(
         critic: predicts returns, for an advantage that needs values; it is trained with the policy.
         reference: log-probs under the frozen reference, for a KL coefficient above 0.
         resume_weights: reads the weights of a checkpoint; given to go on from the newest one.
-        probe: measures the policy every `probe_every` steps.
+        probe: measures the policy every `eval_every` steps.
 
     Raises:
         DivergenceError: a reward, loss or gradient that isn't finite.
@@ -147,26 +147,26 @@ def optimize(
             advantage that this task, this critic or this objective can't serve.
     """
     _check(config, world, reference)
-    check(advantage, task, critic)
+    check_requirements(advantage, task, critic)
     check_credit(objective, advantage)
     policy.module = world.wrap(policy.module)
     values: ValueLearner | None = None
-    if critic and isinstance(advantage, Teaches):
+    if critic and isinstance(advantage, HasCriticTargets):
         values = ValueLearner(critic, advantage, config.critic, config.minibatches, config.steps, world)
     own = config.steps - (config.critic.warmup if values else 0)
     updates = Updates(policy.module, config.optimizer, world, own * config.epochs * config.minibatches)
     learner = _Learner(policy, objective, advantage, config, updates, values, reference)
     found = checkpoints.latest(stage) if resume_weights else None
     done = learner.resume(found, resume_weights(found)) if found and resume_weights else 0
-    policy.refresh(full_weights(policy.module))
+    policy.update_weights(full_weights(policy.module))
     policy.module.eval()  # with dropout it would be another policy than the one that samples
     with RunLog(stage, config.steps, done, silent=not world.leads) as log:
         for step in range(done, config.steps):
             result = learner.step(task, step)
             weights = full_weights(policy.module)
-            policy.refresh(weights)
+            policy.update_weights(weights)
             last = step + 1 == config.steps
-            probed = bool(probe and config.probe_every and ((step + 1) % config.probe_every == 0 or last))
+            probed = bool(probe and config.eval_every and ((step + 1) % config.eval_every == 0 or last))
             if probe and probed:
                 result |= probe(weights)
             if (step + 1) % config.log_every == 0 or last or probed:
@@ -189,7 +189,7 @@ def _check(config: LoopConfig, world: World, reference: object) -> None:
 class _Rollout:
     """Episodes, and what their updates are computed from: `[N]`, rewards `[turns]`."""
 
-    cuts: Cuts
+    cuts: Minibatches
     rewards: Tensor
     behaviour: Tensor
     reference: Tensor | None
@@ -207,27 +207,27 @@ class _Learner:
 
     def save(self, stage: Path, step: int) -> None:
         """Write a checkpoint of policy, critic and what the advantage remembers."""
-        memory = self.advantage.memory() if isinstance(self.advantage, Remembers) else None
+        memory = self.advantage.state_dict() if isinstance(self.advantage, HasState) else None
         critic = self.values.updates if self.values else None
         checkpoints.save(stage, step, self.policy, self.updates, memory=memory, critic=critic)
 
     def resume(self, folder: Path, weights: Mapping[str, Tensor]) -> int:
         """Go on from a checkpoint; return the number of steps that had been taken."""
         done = checkpoints.resume(folder, self.updates, weights)
-        if isinstance(self.advantage, Remembers):
-            self.advantage.recall(checkpoints.read_memory(folder))
+        if isinstance(self.advantage, HasState):
+            self.advantage.load_state_dict(checkpoints.read_memory(folder))
         if self.values:
             checkpoints.resume_critic(folder, self.values.updates)
         return done
 
-    def step(self, task: Judges, step: int) -> dict[str, float]:
+    def step(self, task: Task, step: int) -> dict[str, float]:
         """Take one rollout and the updates it is good for."""
         config, world = self.config, self.updates.world
         mine = world.share(config.starts, "starts")
         starts = task.starts(config.starts, step=step)[mine]
         episodes = self.policy.rollout(starts, config.group_size, seed=(config.seed << 32) + step, first=mine.start)
         batch = pack(episodes, device=world.device)
-        rewards = task.judge(starts, batch)
+        rewards = task.score(starts, batch)
         if not torch.isfinite(rewards.values).all():
             raise DivergenceError(f"the rewards of step {step + 1} are not finite: see what the reward was given")
         rollout = self._prepare(batch, rewards.values)
@@ -238,13 +238,13 @@ class _Learner:
             result |= self.values.learn(rollout.cuts, rollout.rewards, values)
             if step < config.critic.warmup:
                 return result
-        given = gather(self.advantage, self.policy, task, starts, batch, mine.start)
-        return result | self._update(rollout, self._advantages(rollout, replace(given, values=values)))
+        inputs = collect_inputs(self.advantage, self.policy, task, starts, batch, mine.start)
+        return result | self._update(rollout, self._advantages(rollout, replace(inputs, values=values)))
 
     def _prepare(self, batch: Batch, rewards: Tensor) -> _Rollout:
         """Score a batch as far as needed, and take the KL penalty off its rewards."""
         kl, behaviour = self.config.kl, batch.behaviour
-        cuts = Cuts(batch, self.policy.sizes(batch.episodes), self.config.micro_tokens, self.updates.world)
+        cuts = Minibatches(batch, self.policy.num_tokens(batch.episodes), self.config.micro_tokens, self.updates.world)
         if self.config.correction.form != "none":
             behaviour = cuts.score(self.policy.logprobs)
         reference = cuts.score(self.reference) if kl.coefficient and self.reference else None
@@ -252,9 +252,9 @@ class _Learner:
             rewards = rewards - kl.coefficient * batch.segments.sum(behaviour - reference, "turn")
         return _Rollout(cuts, rewards, behaviour, reference)
 
-    def _advantages(self, rollout: _Rollout, given: Given) -> Tensor:
+    def _advantages(self, rollout: _Rollout, inputs: AdvantageInputs) -> Tensor:
         batch, world = rollout.cuts.batch, self.updates.world
-        advantages = self.advantage(rollout.rewards, batch.segments, given, world.all_sum)
+        advantages = self.advantage(rollout.rewards, batch.segments, inputs, world.all_sum)
         return self.config.correction(advantages, rollout.behaviour, batch.behaviour, batch.segments)
 
     def _update(self, rollout: _Rollout, advantages: Tensor) -> dict[str, float]:
@@ -268,21 +268,23 @@ class _Learner:
     def _optimizer_step(self, rollout: _Rollout, advantages: Tensor, members: list[int]) -> dict[str, float]:
         world, cuts = self.updates.world, rollout.cuts
         actions = sum(cuts.batch.episodes[i].actions for i in members)
-        totals = Totals(*world.all_sum(torch.tensor([len(members), actions], device=world.device)).tolist())
+        denominators = Denominators(*world.all_sum(torch.tensor([len(members), actions], device=world.device)).tolist())
         told: list[Diagnostics] = []
         penalties: list[Tensor] = []
 
         def loss(part: list[int]) -> Tensor:
             index, some = cuts.index(part, "token"), cuts.take(part)
             logprobs = self.policy.logprobs(some)
-            computed = self.objective(logprobs, rollout.behaviour[index], advantages[index], some.segments, totals)
+            computed = self.objective(
+                logprobs, rollout.behaviour[index], advantages[index], some.segments, denominators
+            )
             told.append(computed.diagnostics)
             value = computed.value
             if self.config.entropy:
-                value = value - self.config.entropy * sampled_entropy(logprobs).sum() / totals.tokens
+                value = value - self.config.entropy * sampled_entropy(logprobs).sum() / denominators.tokens
             form = self.config.kl.form
             if rollout.reference is not None and form != "reward":
-                penalty = kl_penalty(logprobs, rollout.reference[index], form).sum() / totals.tokens
+                penalty = kl_penalty(logprobs, rollout.reference[index], form).sum() / denominators.tokens
                 penalties.append(penalty.detach())
                 value = value + self.config.kl.coefficient * penalty
             return value

@@ -9,10 +9,10 @@ import torch
 from transformers import PreTrainedModel
 
 from seqpo.adapters.trl.options import DECIDED_BY_ROLLOUT, refuse_changed
-from seqpo.episodes import Batch, Episode, Rewards, Script, Turn, pack
 from seqpo.segments import add_by
 from seqpo.sessions import Engine, play
 from seqpo.training.world import full_weights
+from seqpo.types import Batch, Episode, Rewards, TokenEnv, Turn, pack
 
 
 class Rollout:
@@ -33,7 +33,7 @@ class Rollout:
 
     def __init__(
         self,
-        start: Callable[[Any], Script],
+        start: Callable[[Any], TokenEnv],
         *,
         stop: int,
         limit: int = 32,
@@ -52,7 +52,7 @@ class Rollout:
 
         Raises:
             ValueError: a group that is shared by processes, an option that would have no effect, a model that is
-                wrapped in an adapter, or a script that starts its context afresh.
+                wrapped in an adapter, or a script that resets its context.
         """
         size = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
         if len(prompts) % size:
@@ -89,7 +89,7 @@ class Rollout:
                 temperature=trainer.temperature,
                 dtype=self.dtype,
             )
-        self._engine.refresh(full_weights(trainer.model))
+        self._engine.update_weights(full_weights(trainer.model))
         return self._engine
 
 
@@ -110,9 +110,9 @@ def as_completions(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
         logprobs: list[float] = []
         mask: list[int] = []
         for number, turn in enumerate(episode.turns):
-            if number and turn.observation.afresh:
+            if number and turn.observation.reset_context:
                 raise ValueError(
-                    "TRL scores an episode as one row of tokens: turns can't start afresh (use interleaved)"
+                    "TRL scores an episode as one row of tokens: turns can't reset the context (use interleaved)"
                 )
             shown = turn.observation.tokens if number else ()
             ids += [*shown, *turn.action]

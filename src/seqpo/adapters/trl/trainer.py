@@ -10,12 +10,12 @@ from trl import GRPOTrainer
 
 from seqpo import advantages, objectives
 from seqpo.adapters.trl.options import DECIDED_BY_ADVANTAGE, DECIDED_BY_OBJECTIVE, refuse_changed
-from seqpo.advantages import Advantage, Remembers
-from seqpo.episodes import Rewards
+from seqpo.advantages import Advantage, HasState
 from seqpo.objectives import Diagnostics, Padded, PolicyLoss, kl_penalty
 from seqpo.objectives.kl import KLForm
-from seqpo.segments import Totals
-from seqpo.training.evidence import check_credit
+from seqpo.segments import Denominators
+from seqpo.training.requirements import check_credit
+from seqpo.types import Rewards
 
 _VISION = (
     "pixel_values",
@@ -102,10 +102,10 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """Compute the share of a micro-batch in the loss of its optimizer step."""
         mask = action_mask(inputs)
-        totals = self._totals(inputs)
+        denominators = self._totals(inputs)
         logprobs, entropies = self._score(model, inputs)
         if mask.any():
-            value, sums = self._part(Padded.of(mask), logprobs, entropies, inputs, totals)
+            value, sums = self._part(Padded.of(mask), logprobs, entropies, inputs, denominators)
         else:  # all processes take part in the backward pass
             value, sums = 0 * logprobs.sum(), logprobs.new_zeros(7)
         self._tell(sums)
@@ -113,7 +113,7 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
         return share
 
     def _part(
-        self, layout: Padded, logprobs: Tensor, entropies: Tensor, inputs: dict[str, Any], totals: Totals
+        self, layout: Padded, logprobs: Tensor, entropies: Tensor, inputs: dict[str, Any], denominators: Denominators
     ) -> tuple[Tensor, Tensor]:
         """Return the loss, and `[7]` sums: of the diagnostics, of the entropy and of the KL to the reference."""
         current = layout.flat(logprobs)
@@ -121,13 +121,13 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
         if "importance_sampling_ratio" in inputs:  # vLLM's: every term is linear in its advantage
             credit = credit * inputs["importance_sampling_ratio"]
         behaviour = layout.flat(self._behaviour(logprobs.detach(), inputs))
-        loss = self.objective(current, behaviour, layout.flat(credit), layout.segments, totals)
-        value, entropy = loss.value, layout.flat(entropies).detach().sum() / totals.tokens
+        loss = self.objective(current, behaviour, layout.flat(credit), layout.segments, denominators)
+        value, entropy = loss.value, layout.flat(entropies).detach().sum() / denominators.tokens
         distance = torch.zeros_like(entropy)
         if self.beta:
             reference = layout.flat(inputs["ref_per_token_logps"])
             form: KLForm = "k3+" if self.args.use_bias_correction_kl else "k3"
-            distance = kl_penalty(current, reference, form).sum() / totals.tokens
+            distance = kl_penalty(current, reference, form).sum() / denominators.tokens
             value = value + self.beta * distance
         return value, torch.cat([loss.diagnostics.sums, torch.stack([entropy, distance.detach()])])
 
@@ -153,7 +153,7 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
             return sampled.where(~sampled.isnan(), logprobs)
         return logprobs
 
-    def _totals(self, inputs: dict[str, Any]) -> Totals:
+    def _totals(self, inputs: dict[str, Any]) -> Denominators:
         """Count the episodes and action tokens of the whole optimizer step, or of an evaluated batch."""
         parts = [inputs]
         if self.model.training:
@@ -162,7 +162,7 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
             parts = [buffered[number % len(buffered)] for number in range(first, first + size)]
         masks = [action_mask(part) for part in parts]
         counts = torch.stack([torch.stack([mask.any(dim=1).sum(), mask.sum()]) for mask in masks]).sum(dim=0)
-        return Totals(*self.accelerator.reduce(counts, reduction="sum").tolist())
+        return Denominators(*self.accelerator.reduce(counts, reduction="sum").tolist())
 
     def _tell(self, sums: Tensor) -> None:
         """Log what the parts of an optimizer step have added up to, when it is whole."""
@@ -207,7 +207,7 @@ def compare(advantage: Advantage, rewards: Tensor, mask: Tensor, group_size: int
 def _check_advantage(advantage: Advantage) -> None:
     if advantage.needs:
         raise ValueError(f"this advantage needs {', '.join(advantage.needs)}, and TRL's trainer has rewards alone")
-    if isinstance(advantage, Remembers):
+    if isinstance(advantage, HasState):
         raise ValueError("this advantage learns from batch to batch, and TRL's checkpoints would not keep its memory")
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqpo.episodes import Batch, Rewards
+from seqpo.types import Batch, Rewards
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ class Bandit:
         return [Pull(self.payoffs[context], context, total) for context in contexts]
 
     @property
-    def population(self) -> int:
+    def num_starts(self) -> int:
         """Number of contexts."""
         return len(self.payoffs)
 
-    def numbers(self, starts: Sequence[Pull]) -> Tensor:
+    def start_ids(self, starts: Sequence[Pull]) -> Tensor:
         """Return `[starts]` their contexts."""
         return torch.tensor([start.context for start in starts])
 
-    def judge(self, starts: Sequence[Pull], batch: Batch) -> Rewards:
+    def score(self, starts: Sequence[Pull], batch: Batch) -> Rewards:
         """Reward each pull by its payoff."""
         return paid(batch)
 
@@ -78,5 +78,5 @@ def paid(batch: Batch) -> Rewards:
     values = torch.tensor(turns, dtype=batch.behaviour.dtype, device=batch.behaviour.device)
     owner = batch.segments.episode
     returns = values.new_zeros(batch.segments.episodes).index_add(0, owner, values)
-    lengths = batch.segments.units_per_episode("turn").to(values.dtype)
+    lengths = batch.segments.count_per_episode("turn").to(values.dtype)
     return Rewards(values, {"return": returns, "length": lengths})

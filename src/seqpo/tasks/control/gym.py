@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqpo.episodes import Batch, Rewards
 from seqpo.tasks.control.bandit import paid
+from seqpo.types import Batch, Rewards
 
 
-class GymEpisode:
+class GymEnv:
     """One episode of an environment."""
 
     def __init__(self, env: Any, seed: int) -> None:
@@ -32,13 +32,13 @@ class GymEpisode:
 
 
 @dataclass(frozen=True)
-class GymPlace:
+class GymStart:
     """An initial state of an environment, given by the seed of its reset."""
 
     env: str
     seed: int
 
-    def begin(self) -> GymEpisode:
+    def begin(self) -> GymEnv:
         """Begin an episode in this state.
 
         Raises:
@@ -50,7 +50,7 @@ class GymPlace:
             raise ModuleNotFoundError(
                 "control tasks need gymnasium: pip install 'seqpo[control]'", name="gymnasium"
             ) from error
-        return GymEpisode(gymnasium.make(self.env), self.seed)
+        return GymEnv(gymnasium.make(self.env), self.seed)
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ class GymTask:
     env: str
     seed: int = 0
 
-    def starts(self, count: int, *, step: int) -> list[GymPlace]:
+    def starts(self, count: int, *, step: int) -> list[GymStart]:
         """Return the initial states of a step."""
-        return [GymPlace(self.env, self.seed + step * count + number) for number in range(count)]
+        return [GymStart(self.env, self.seed + step * count + number) for number in range(count)]
 
-    def judge(self, starts: Sequence[GymPlace], batch: Batch) -> Rewards:
+    def score(self, starts: Sequence[GymStart], batch: Batch) -> Rewards:
         """Reward every turn by what the environment paid."""
         return paid(batch)

@@ -10,15 +10,15 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from seqpo.episodes import Batch, Episode, Rewards
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.epochs import sentences_of
-from seqpo.tasks.translation.framing import Framing
 from seqpo.tasks.translation.latency import LATENCY
 from seqpo.tasks.translation.quality import QualityMetric
-from seqpo.tasks.translation.rewards import Fusion, Judged, SeqPOReward
+from seqpo.tasks.translation.renderer import Renderer
+from seqpo.tasks.translation.rewards import Fusion, RewardInputs, SeqPOReward
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
+from seqpo.types import Batch, Episode, Rewards
 
 
 class SentenceStart(Protocol):
@@ -48,7 +48,7 @@ class ParallelTask(ABC, Generic[S]):
 
     Attributes:
         pairs: the sentences.
-        framing: how they become tokens.
+        renderer: how they become tokens.
         quality: scores hypotheses; needed for rewards only.
         latency: key of `LATENCY`.
         reward: fuses the two.
@@ -59,7 +59,7 @@ class ParallelTask(ABC, Generic[S]):
     """
 
     pairs: Sequence[Pair]
-    framing: Framing
+    renderer: Renderer
     quality: QualityMetric | None = field(default=None, kw_only=True)
     latency: str = field(default="al", kw_only=True)
     reward: Fusion = field(default_factory=SeqPOReward, kw_only=True)
@@ -84,7 +84,7 @@ class ParallelTask(ABC, Generic[S]):
         numbers = sentences_of(step, count, len(self.pairs), self.seed)
         return [self.start(self.pairs[number], number) for number in numbers]
 
-    def judge(self, starts: Sequence[S], batch: Batch) -> Rewards:
+    def score(self, starts: Sequence[S], batch: Batch) -> Rewards:
         """Judge quality and latency of whole episodes, and fuse them into rewards of turns.
 
         Args:
@@ -101,20 +101,20 @@ class ParallelTask(ABC, Generic[S]):
         latency = batch.behaviour.new_tensor(delays)
         told = [self.told(trace) for trace in traces]
         others = {name: batch.behaviour.new_tensor([one[name] for one in told]) for name in told[0]}
-        values = self.reward(Judged(quality, latency, traces, references, batch.segments))
+        values = self.reward(RewardInputs(quality, latency, traces, references, batch.segments))
         return Rewards(values, {"quality": quality, "latency": latency, **others})
 
-    def numbers(self, starts: Sequence[S]) -> Tensor:
+    def start_ids(self, starts: Sequence[S]) -> Tensor:
         """`[groups]` place of each start's sentence among all, the same whenever the sentence comes again."""
         return torch.tensor([start.number for start in starts])
 
     @property
-    def population(self) -> int:
+    def num_starts(self) -> int:
         """How many sentences there are."""
         return len(self.pairs)
 
     def _delay(self, trace: Trace, pair: Pair) -> float:
-        return LATENCY[self.latency](trace, len(split(pair.target, self.framing.target_unit)))
+        return LATENCY[self.latency](trace, len(split(pair.target, self.renderer.target_unit)))
 
 
 def traces_of(starts: Sequence[SentenceStart], batch: Batch) -> list[Trace]:

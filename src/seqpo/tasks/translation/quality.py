@@ -10,7 +10,7 @@ from http.client import HTTPException
 from numbers import Real
 from typing import TYPE_CHECKING
 
-from seqpo import plugins
+from seqpo import catalogs
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric
@@ -93,8 +93,8 @@ def _against(metric: Callable[[str], "Metric"]) -> Callable[[str, str], float]:
 
 def _imported(spec: str) -> Callable[..., object]:
     try:
-        function = plugins.load(spec, "quality metric")
-    except plugins.PluginError as error:
+        function = catalogs.load(spec, "quality metric")
+    except catalogs.PluginError as error:
         raise QualityError(str(error)) from error
     if not callable(function):
         name = spec.partition(":")[2]

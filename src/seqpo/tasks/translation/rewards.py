@@ -11,17 +11,17 @@ from typing import Any, Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from seqpo.episodes import Rewards
 from seqpo.records import RecordError, decode
 from seqpo.segments import Segments, add_by
 from seqpo.tasks.translation.latency import average_proportion
 from seqpo.tasks.translation.prefix_bleu import SMOOTHINGS, Smoothing, brevity_penalty, prefix_bleu
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
+from seqpo.types import Rewards
 
 
 @dataclass(frozen=True)
-class Judged:
+class RewardInputs:
     """What a batch of translations was found to be.
 
     Attributes:
@@ -38,15 +38,15 @@ class Judged:
     references: Sequence[str]
     segments: Segments
 
-    def at_end(self, totals: Tensor) -> Tensor:
+    def at_end(self, denominators: Tensor) -> Tensor:
         """Put one reward per episode `[episodes]` at the last turn of each: `[turns]`."""
-        return Rewards.at_end(totals, self.segments, {}).values
+        return Rewards.at_end(denominators, self.segments, {}).values
 
 
 class Fusion(Protocol):
     """A way to make one reward of quality and delay."""
 
-    def __call__(self, judged: Judged) -> Tensor:
+    def __call__(self, judged: RewardInputs) -> Tensor:
         """Return the reward of each turn: `[turns]`; a judgement of a whole episode stands at its last turn."""
         ...
 
@@ -76,7 +76,7 @@ class SeqPOReward:
         if math.isnan(self.floor):
             raise ValueError("the floor must be a number, or -inf for none")
 
-    def __call__(self, judged: Judged) -> Tensor:
+    def __call__(self, judged: RewardInputs) -> Tensor:
         """Fuse whole episodes: `[turns]`."""
         group, groups = judged.segments.group, judged.segments.groups
         delay = group_z(judged.latency, group, groups).clamp(min=self.floor)
@@ -104,7 +104,7 @@ class GDPOReward:
     def __post_init__(self) -> None:
         _check_weights(self.quality_weight, self.latency_weight)
 
-    def __call__(self, judged: Judged) -> Tensor:
+    def __call__(self, judged: RewardInputs) -> Tensor:
         """Fuse whole episodes: `[turns]`."""
         group, groups = judged.segments.group, judged.segments.groups
         quality = group_z(judged.quality, group, groups, sample=True)
@@ -140,7 +140,7 @@ class HPOReward:
         if math.isnan(self.quality_floor) or not math.isfinite(self.latency_ceiling):
             raise ValueError("the latency ceiling must be finite, and the quality floor a number, or -inf for no gate")
 
-    def __call__(self, judged: Judged) -> Tensor:
+    def __call__(self, judged: RewardInputs) -> Tensor:
         """Fuse whole episodes: `[turns]`."""
         group, groups = judged.segments.group, judged.segments.groups
         saved = (judged.latency - self.latency_ceiling).clamp(max=0.0)
@@ -194,7 +194,7 @@ class GuReward:
                     f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(map(str, choices))}"
                 )
 
-    def __call__(self, judged: Judged) -> Tensor:
+    def __call__(self, judged: RewardInputs) -> Tensor:
         """Judge turn by turn: `[turns]`.
 
         Raises:
@@ -260,7 +260,7 @@ def group_z(values: Tensor, group: Tensor, groups: int, *, sample: bool = False)
         values: `[episodes]`.
         group: `[episodes]` index of the group of each.
         groups: number of groups.
-        sample: the deviation of a sample, over size − 1, instead of the population's.
+        sample: the deviation of a sample, over size − 1, instead of the num_starts's.
     """
     wide = values.double()  # float32 would round the mean of equal scores, and find a deviation where there is none
     sizes = add_by(torch.ones_like(wide), group, groups)

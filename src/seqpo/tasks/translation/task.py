@@ -10,14 +10,14 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from seqpo.episodes import Batch, Episode, Observation
 from seqpo.tasks.translation.corpora import Pair
+from seqpo.tasks.translation.dialogue import Layout, SourceDialogue
 from seqpo.tasks.translation.epochs import sentences_of
 from seqpo.tasks.translation.parallel import ParallelTask, traces_of
 from seqpo.tasks.translation.schedules import ScheduleMixture
-from seqpo.tasks.translation.scripts import Layout, SourceScript
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
+from seqpo.types import Batch, Episode, Observation
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class TranslationTask(ParallelTask["TranslationStart"]):
 
     Attributes:
         pairs: the sentences.
-        framing: how they become tokens.
+        renderer: how they become tokens.
         chunks: units per source chunk; demonstrations draw one of several.
         layout: interleaved or cumulative.
         schedule: of demonstrations.
@@ -45,9 +45,9 @@ class TranslationTask(ParallelTask["TranslationStart"]):
         if not self.chunks or min(self.chunks) < 1:
             raise ValueError(f"a chunk holds one source unit or more, got {self.chunks}")
 
-    def script(self, pair: Pair, chunk: int) -> SourceScript:
+    def script(self, pair: Pair, chunk: int) -> SourceDialogue:
         """Make the script of a pair's source."""
-        return SourceScript(self.framing, tuple(split(pair.source, self.framing.source_unit)), chunk, self.layout)
+        return SourceDialogue(self.renderer, tuple(split(pair.source, self.renderer.source_unit)), chunk, self.layout)
 
     def start(self, pair: Pair, number: int) -> TranslationStart:
         """Make the start of a sentence."""
@@ -64,7 +64,7 @@ class TranslationTask(ParallelTask["TranslationStart"]):
         for number in sentences_of(step, count, len(self.pairs), self.seed):
             pair = self.pairs[number]
             script = self.script(pair, rng.choice(self.chunks))
-            target = split(pair.target, self.framing.target_unit)
+            target = split(pair.target, self.renderer.target_unit)
             allowed = self.schedule.draw(rng, len(script.source), len(target), pair.alignment)
             episodes.append(script.demonstrate(target, allowed))
         return episodes
@@ -101,7 +101,7 @@ class TranslationStart:
         number: its place in the corpus.
     """
 
-    script: SourceScript
+    script: SourceDialogue
     pair: Pair
     number: int
 
@@ -111,10 +111,10 @@ class TranslationStart:
 
     def trace(self, episode: Episode) -> Trace:
         """Record an episode, a turn for a turn: unlike in the script's own record, its last turn reads nothing."""
-        framing = self.script.framing
-        answers = [[token for token in turn.action if token != framing.stop] for turn in episode.turns]
-        turns = zip(self.script.reads, framing.pieces(answers), strict=True)
-        return Trace(self.script.source, tuple(turns), framing.target_unit)
+        renderer = self.script.renderer
+        answers = [[token for token in turn.action if token != renderer.stop] for turn in episode.turns]
+        turns = zip(self.script.reads, renderer.pieces(answers), strict=True)
+        return Trace(self.script.source, tuple(turns), renderer.target_unit)
 
 
 def _waits(trace: Trace) -> int:

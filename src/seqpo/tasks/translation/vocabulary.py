@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from seqpo.tasks.translation.framing import SPECIAL_TOKENS, START, STOP
+from seqpo.tasks.translation.renderer import SPECIAL_TOKENS, START, STOP
 
 # Characters of scripts written without spaces are tokens' limits: a merged pair could straddle two turns.
 _UNSPACED = Regex(r"[\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
