@@ -36,6 +36,14 @@ class Phrase(NamedTuple):
     target: list[Word]
 
 
+NOTHING = Phrase([], [])
+
+
+def words(text: str, concepts: tuple[int, ...]) -> list[Word]:
+    """The words of a text that say one thing together."""
+    return [Word(word, concepts) for word in text.split()]
+
+
 class Draw:
     """The choices of one sentence: random picks, fresh concepts, and the nouns that are used up."""
 
@@ -77,7 +85,7 @@ class Draw:
         left, right = source.split(), target.split()
         if len(left) != len(right):
             block = (self.concept(),)
-            return Phrase([Word(text, block) for text in left], [Word(text, block) for text in right])
+            return Phrase(words(source, block), words(target, block))
         pairs = [(self.concept(), a, b) for a, b in zip(left, right, strict=True)]
         return Phrase([Word(a, (c,)) for c, a, _ in pairs], [Word(b, (c,)) for c, _, b in pairs])
 

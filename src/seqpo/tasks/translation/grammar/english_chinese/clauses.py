@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word
+from seqpo.tasks.translation.grammar.derivation import NOTHING, Draw, Phrase, Word, words
 from seqpo.tasks.translation.grammar.english_chinese import lexicon
-from seqpo.tasks.translation.grammar.english_chinese.lexicon import Aspect, Place, Verb
+from seqpo.tasks.translation.grammar.english_chinese.lexicon import Place, Verb
 from seqpo.tasks.translation.grammar.english_chinese.phrases import (
     Article,
     NounPhrase,
@@ -15,11 +15,11 @@ from seqpo.tasks.translation.grammar.english_chinese.phrases import (
     person,
     thing,
 )
+from seqpo.tasks.translation.grammar.tables import Aspect
 
 Form = Literal["past", "progressive", "habit", "future", "already", "never", "modal", "state"]
 """How an action is seen: *read*, *is reading*, *reads*, *will read*, *has already read*, *has never read* …"""
 
-NOTHING = Phrase([], [])
 OBJECTS = tuple(kind for kind in lexicon.NOUNS if lexicon.VERBS_BY_OBJECT[kind]["action"])
 MOVABLE = frozenset(("person", "kin", "animal", "text", "print", "thing"))
 """Kinds of objects that one may deal with at any place."""
@@ -168,7 +168,7 @@ def _modal(draw: Draw, *, denied: bool) -> Phrase:
     modals = [entry for entry in lexicon.MODALS if entry[0] != "must" or not denied]
     here, there = draw.pick(modals)
     concept = (draw.concept(),)
-    return Phrase([Word(text, concept) for text in here.split()], [Word(there, concept)])
+    return Phrase(words(here, concept), words(there, concept))
 
 
 def timeless(clause: Clause) -> Clause:

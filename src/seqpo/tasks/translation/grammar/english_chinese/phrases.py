@@ -1,11 +1,11 @@
 """Noun phrases, people and places, in English and Chinese at once."""
 
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Literal
 
 from seqpo.tasks.translation.grammar import english
-from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word
+from seqpo.tasks.translation.grammar.derivation import NOTHING, Draw, Phrase, Word, words
 from seqpo.tasks.translation.grammar.english import Agreement
 from seqpo.tasks.translation.grammar.english_chinese import lexicon
 from seqpo.tasks.translation.grammar.english_chinese.lexicon import Noun, Place
@@ -81,8 +81,8 @@ def determined(
     article, concept = (draw.concept(),), (draw.concept(),)
     if adjective is None and modifier is None:
         adjective = _adjective(draw, noun)
-    quality = adjective or Phrase([], [])
-    about = modifier or Phrase([], [])
+    quality = adjective or NOTHING
+    about = modifier or NOTHING
     described = [*quality.source, *_english_noun(noun, concept, many=many)]
     first = english.indefinite_article(described[0].text) if determiner == "a" else determiner
     measure = [] if chinese.endswith("些") else [Word(noun.measure, concept)]
@@ -97,7 +97,7 @@ def _owned(draw: Draw, noun: Noun) -> NounPhrase:
     owner = draw.pick(lexicon.PRONOUNS)
     whose, concept = (draw.concept(),), (draw.concept(),)
     adjective = _adjective(draw, noun)
-    quality = Phrase([], []) if adjective is None or adjective.target[0].text.endswith("的") else adjective
+    quality = NOTHING if adjective is None or adjective.target[0].text.endswith("的") else adjective
     of = [] if noun.kind == "kin" else [Word("的", whose)]
     source = [Word(owner.possessive, whose), *quality.source, *_english_noun(noun, concept, many=False)]
     target = [Word(owner.chinese, whose), *of, *quality.target, Word(noun.chinese, concept)]
@@ -109,13 +109,11 @@ def _general(draw: Draw, noun: Noun) -> NounPhrase:
     concept = (draw.concept(),)
     container, _, content = noun.english.partition(" of ")
     text = content or english.plural(container)
-    words = [Word(word, concept) for word in text.split()]
-    return NounPhrase(words, [Word(noun.chinese, concept)], "p", definite=False)
+    return NounPhrase(words(text, concept), [Word(noun.chinese, concept)], "p", definite=False)
 
 
 def _english_noun(noun: Noun, concept: tuple[int, ...], *, many: bool) -> list[Word]:
-    text = english.plural(noun.english) if many else noun.english
-    return [Word(word, concept) for word in text.split()]
+    return words(english.plural(noun.english) if many else noun.english, concept)
 
 
 def _adjective(draw: Draw, noun: Noun) -> Phrase | None:
@@ -146,22 +144,19 @@ def person(draw: Draw) -> NounPhrase:
 
 
 def _name(draw: Draw) -> NounPhrase:
-    name, chinese = draw.fresh(lexicon.NAMES, lambda entry: entry[0])
-    concept = (draw.concept(),)
-    return NounPhrase([Word(name, concept)], [Word(chinese, concept)], "3s")
+    return NounPhrase(*draw.phrase(*draw.fresh(lexicon.NAMES, itemgetter(0))), "3s")
 
 
 def _pronoun(draw: Draw, role: Literal["subject", "object"]) -> NounPhrase:
     pronoun = draw.fresh(lexicon.PRONOUNS, attrgetter("subject"))
     text = pronoun.subject if role == "subject" else pronoun.object
-    concept = (draw.concept(),)
-    return NounPhrase([Word(text, concept)], [Word(pronoun.chinese, concept)], pronoun.agreement)
+    return NounPhrase(*draw.phrase(text, pronoun.chinese), pronoun.agreement)
 
 
 def at(draw: Draw, place: Place, *, verb: str = "在") -> Phrase:
     """Being at a place: *in the library*, 在图书馆; without ``verb`` only 桌子上."""
     where, what = (draw.concept(),), (draw.concept(),)
-    source = [Word(text, where) for text in place.preposition.split()] + [Word("the"), Word(place.english, what)]
+    source = [*words(place.preposition, where), Word("the"), Word(place.english, what)]
     target = [Word(text, where) for text in (verb, place.side) if text]
     target.insert(1 if verb else 0, Word(place.chinese, what))
     return Phrase(source, target)

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.grammar import english
-from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word, finish, pair
+from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word, finish, pair, words
 from seqpo.tasks.translation.grammar.english_chinese import lexicon
 from seqpo.tasks.translation.grammar.english_chinese.clauses import (
     Clause,
@@ -141,25 +141,20 @@ def _arranged(draw: Draw, link: Link, inner: Clause, main: Phrase) -> Phrase:
     """English says the circumstance first or last, Chinese first; if English says it last, its verb is waited for."""
     first = draw.chance(0.3)
     concept = (draw.concept(),)
-    conjunction = [Word(text, concept) for text in link.english.split()]
-    clause = [*conjunction, *in_english(inner, waited=not first)]
+    clause = [*words(link.english, concept), *in_english(inner, waited=not first)]
     if first:
         source = [*clause, Word(","), *main.source]
     else:
         source = [*main.source, *([Word(",")] if link.comma else []), *clause]
     target = [
-        *_said(link.opening, concept),
+        *words(link.opening, concept),
         *in_chinese(inner, waited=not first, ended=link.ended, infix=link.infix),
-        *_said(link.closing, concept),
+        *words(link.closing, concept),
         Word("，"),
-        *_said(link.answer, concept),
+        *words(link.answer, concept),
         *main.target,
     ]
     return _stop(source, target)
-
-
-def _said(text: str, concept: tuple[int, ...]) -> list[Word]:
-    return [Word(text, concept)] if text else []
 
 
 # Relative clauses and other descriptions

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word
+from seqpo.tasks.translation.grammar.derivation import NOTHING, Draw, Phrase, Word
 from seqpo.tasks.translation.grammar.german_english import lexicon
 from seqpo.tasks.translation.grammar.german_english.lexicon import SEIN, Modal, Verb
 from seqpo.tasks.translation.grammar.german_english.phrases import (
@@ -17,7 +17,6 @@ from seqpo.tasks.translation.grammar.german_english.phrases import (
 Tense = Literal["present", "past"]
 """The German present is the English simple present, the German perfect the English simple past."""
 
-NOTHING = Phrase([], [])
 OBJECTS = tuple(lexicon.TRANSITIVES_BY_OBJECT)
 HANDLED = frozenset(("food", "drink", "text", "thing", "clothes", "opening"))
 """Kinds of objects that one may deal with quickly or carefully."""

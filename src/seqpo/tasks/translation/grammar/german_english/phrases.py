@@ -1,11 +1,11 @@
 """Noun phrases, people and places, in German and English at once."""
 
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Literal
 
 from seqpo.tasks.translation.grammar import english
-from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word
+from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word, words
 from seqpo.tasks.translation.grammar.english import Agreement
 from seqpo.tasks.translation.grammar.german_english import german, lexicon
 from seqpo.tasks.translation.grammar.german_english.german import Case, Gender
@@ -63,8 +63,7 @@ def describe(
         target.append(Word(quality[1], concept))
     concept = (draw.concept(),)
     source.append(Word(_german_noun(noun, case, many=many), concept))
-    english_noun = english.plural(noun.english) if many else noun.english
-    target += [Word(text, concept) for text in english_noun.split()]
+    target += words(english.plural(noun.english) if many else noun.english, concept)
     if meaning == "a":
         target[0] = target[0]._replace(text=english.indefinite_article(target[1].text))
     definite = stem not in ("", "ein", "kein")
@@ -98,18 +97,15 @@ def person(draw: Draw, case: Case = "nominative") -> NounPhrase:
     if point < 0.2:
         return _pronoun(draw, case)
     if point < 0.4:
-        name = draw.fresh(lexicon.NAMES, str)
-        concept = (draw.concept(),)
-        return NounPhrase([Word(name, concept)], [Word(name, concept)], "3s")
+        return NounPhrase(*draw.phrase(*draw.fresh(lexicon.NAMES, itemgetter(0))), "3s")
     return noun_phrase(draw, "person", case)
 
 
 def _pronoun(draw: Draw, case: Case) -> NounPhrase:
     """A pronoun of someone who hasn't been mentioned, for German has other words for *myself*."""
     pronoun = draw.fresh(lexicon.PRONOUNS, attrgetter("subject"))
-    concept = (draw.concept(),)
-    here, there = (pronoun.dative, pronoun.object) if case == "dative" else (pronoun.nominative, pronoun.subject)
-    return NounPhrase([Word(here, concept)], [Word(there, concept)], pronoun.agreement)
+    both = (pronoun.dative, pronoun.object) if case == "dative" else (pronoun.nominative, pronoun.subject)
+    return NounPhrase(*draw.phrase(*both), pronoun.agreement)
 
 
 def location(draw: Draw) -> Phrase:

@@ -1,12 +1,11 @@
 """Whole sentences: main clauses, subordinate clauses with the verb at the end, infinitives, questions."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from seqpo.tasks.translation.corpora import Pair
-from seqpo.tasks.translation.grammar.derivation import Draw, Phrase, Word, finish, pair
+from seqpo.tasks.translation.grammar.derivation import NOTHING, Draw, Phrase, Word, finish, pair
 from seqpo.tasks.translation.grammar.german_english import german, lexicon
 from seqpo.tasks.translation.grammar.german_english.clauses import (
-    NOTHING,
     Clause,
     Tense,
     any_clause,
@@ -25,6 +24,32 @@ from seqpo.tasks.translation.grammar.german_english.phrases import NounPhrase, n
 
 COMMA = Word(",")
 STOP = Word(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunction:
+    """A conjunction of subordinate clauses; ``tense`` if only one goes with it.
+
+    ``first`` is how often its clause comes first; ``comma`` says whether English wants one before it.
+    """
+
+    german: str
+    english: str
+    tense: Tense | None
+    first: float
+    comma: bool = False
+
+
+CONJUNCTIONS = (
+    Conjunction("weil", "because", None, 0.1),
+    Conjunction("obwohl", "although", None, 0.4, comma=True),
+    Conjunction("da", "since", None, 0.8),
+    Conjunction("wenn", "when", "present", 0.7),
+    Conjunction("falls", "if", "present", 0.7),
+    Conjunction("als", "when", "past", 0.6),
+    Conjunction("bevor", "before", None, 0.5),
+    Conjunction("sobald", "as soon as", None, 0.6),
+)
 
 
 def simple(draw: Draw) -> Phrase:
@@ -79,7 +104,7 @@ def reported(draw: Draw) -> Phrase:
 
 def joined(draw: Draw) -> Phrase:
     """A main clause and its circumstances: *weil*, *obwohl*, *wenn* … before or after it."""
-    conjunction = draw.pick(lexicon.CONJUNCTIONS)
+    conjunction = draw.pick(CONJUNCTIONS)
     tense = conjunction.tense or _tense(draw, past=0.6)
     circumstance = _subordinate_clause(draw, tense)
     main = timeless(_short_clause(draw, tense, felt=conjunction.german in ("weil", "obwohl", "da")))
