@@ -6,7 +6,9 @@ Fails where a public name of `seqpo.objectives` or `seqpo.advantages` has nothin
 from __future__ import annotations
 
 import inspect
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -81,7 +83,7 @@ def objective_section(name: str) -> str:
 def advantage_section(name: str) -> str:
     """Return what the page says about an advantage."""
     made = advantages.get(name)
-    needs = ", ".join(f"`given.{need}`" for need in made.needs) or "the rewards alone"
+    needs = ", ".join(f"`inputs.{need}`" for need in made.needs) or "the rewards alone"
     return section(name, advantages.CATALOG[name], f"one per {made.level} · needs {needs}")
 
 
@@ -89,14 +91,24 @@ def section(name: str, entry: Any, parts: str) -> str:
     """Return heading, text, formula, parts, options and paper of an entry.
 
     Raises:
-        ValueError: an entry without a docstring, a formula or a paper.
+        ValueError: an entry without a docstring, a formula or a paper, or without a plain loop.
     """
     text = inspect.getdoc(entry.build)
     if not (text and entry.formula and entry.paper):
         raise ValueError(f"{name} has no docstring, formula or paper to show")
+    if entry.reference is None:
+        raise ValueError(f"{name} has no plain loop: write a function {entry.build.__name__} in reference.py")
     options = ", ".join(f"`{p.name}={p.default!r}`" for p in inspect.signature(entry.build).parameters.values())
     lines = [f"### {name}\n", text, f"\n$$ {entry.formula} $$\n", f"- parts: {parts}"]
-    return "\n".join([*lines, f"- options: {options or 'none'}", f"- paper: {entry.paper}\n"])
+    lines += [f"- options: {options or 'none'}", f"- as a plain loop: {link(entry.reference)}"]
+    return "\n".join([*lines, f"- paper: {entry.paper}\n"])
+
+
+def link(function: Callable[..., Any]) -> str:
+    """Return a link from the page to the very line where a function begins."""
+    path = Path(inspect.getfile(function))
+    where = Path(os.path.relpath(path, PAGE.parent)).as_posix()
+    return f"[`{path.parent.name}/{path.name}`]({where}#L{inspect.getsourcelines(function)[1]})"
 
 
 def public_names(title: str, module: ModuleType) -> str:

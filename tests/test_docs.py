@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -49,6 +51,25 @@ def test_an_entry_without_a_formula_fails_the_build(build: ModuleType, monkeypat
     monkeypatch.setitem(objectives.CATALOG._entries, "grpo", bare)
     with pytest.raises(ValueError, match="grpo has no docstring, formula or paper"):
         build.page()
+
+
+def test_an_entry_without_a_plain_loop_fails_the_build(build: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    entry = replace(objectives.CATALOG["dr-grpo"], reference=None)
+    monkeypatch.setitem(objectives.CATALOG._entries, "dr-grpo", entry)
+    with pytest.raises(ValueError, match=r"dr-grpo has no plain loop: write a function dr_grpo in reference\.py"):
+        build.page()
+
+
+def test_every_section_links_to_the_line_of_its_plain_loop():
+    page = (DOCS / "objectives.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+    entries = [(name, entry) for catalog in (objectives, advantages) for name, entry in catalog.CATALOG.items()]
+    for (title, text), (name, entry) in zip(sections, entries, strict=False):
+        assert title == name
+        found = re.search(r"as a plain loop: \[.*\]\((\S+)#L(\d+)\)", text)
+        assert found, name
+        lines = (DOCS / found[1]).read_text(encoding="utf-8").splitlines()
+        assert lines[int(found[2]) - 1].startswith(f"def {entry.build.__name__}("), name
 
 
 def test_a_page_that_is_behind_fails_the_check(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -22,11 +23,13 @@ class Entry(Generic[T]):
         build: makes it from its options.
         paper: where it was published, and the equation.
         formula: what it computes, in LaTeX.
+        reference: the same as a plain loop over numbers, given the same options.
     """
 
     build: Callable[..., T]
     paper: str
     formula: str
+    reference: Callable[..., Any] | None = None
 
     @property
     def summary(self) -> str:
@@ -39,10 +42,12 @@ class Catalog(Mapping[str, Entry[T]]):
 
     Args:
         kind: what the entries are, for errors.
+        reference: module of plain loops, each named like the function that is entered.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, reference: ModuleType | None = None) -> None:
         self.kind = kind
+        self._reference = reference
         self._entries: dict[str, Entry[T]] = {}
 
     def __getitem__(self, name: str) -> Entry[T]:
@@ -58,7 +63,7 @@ class Catalog(Mapping[str, Entry[T]]):
         """Enter a function that builds something from its options."""
 
         def enter(build: F) -> F:
-            self._entries[name] = Entry(build, paper, formula)
+            self._entries[name] = Entry(build, paper, formula, getattr(self._reference, build.__name__, None))
             return build
 
         return enter

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from seqpo import advantages
 from seqpo.advantages import Comparison
-from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute, only, rows, simple, unjudged
+from seqpo.advantages.reference import Batch, Episode, Start, Turn
+from tests.support.advantage_batches import batches, compute, only, rows, simple, unjudged
 from tests.support.advantage_cases import CASES, Case
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seqpo.advantages import GAE, gae
-from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, given_of, segments_of
-from tests.support.advantage_oracles import gae as summed
-from tests.support.advantage_oracles import to_go
+from seqpo.advantages.reference import Batch, Episode, Start, Turn, to_go
+from seqpo.advantages.reference import gae as summed
+from tests.support.advantage_batches import batches, given_of, segments_of
 
 Level = Literal["token", "turn"]
 

@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqpo.advantages.reference import Batch
 from tests.support.advantage_batches import (
-    Batch,
     Processes,
     batches,
     compute,

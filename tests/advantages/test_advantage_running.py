@@ -12,20 +12,8 @@ from hypothesis import strategies as st
 
 from seqpo import advantages
 from seqpo.advantages import AdvantageInputs, Comparison, HasState, RunningScale, RunningValue
-from tests.support.advantage_batches import (
-    Batch,
-    Episode,
-    Processes,
-    Start,
-    Turn,
-    batches,
-    compute,
-    joined,
-    only,
-    segments_of,
-    simple,
-)
-from tests.support.advantage_oracles import gu, spo
+from seqpo.advantages.reference import Batch, Episode, Start, Turn, gu, spo
+from tests.support.advantage_batches import Processes, batches, compute, joined, only, segments_of, simple
 
 some = settings(max_examples=40, deadline=None)
 few = settings(max_examples=10, deadline=None)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqpo.advantages import Comparison, SameState
-from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute
+from seqpo.advantages.reference import Batch, Episode, Start, Turn
+from tests.support.advantage_batches import batches, compute
 
 # A small tree: all leave state 0. Two take the same way to state 1 and part there; one goes to state 2.
 #

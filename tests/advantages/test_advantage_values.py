@@ -1,4 +1,4 @@
-"""Every advantage: a value by hand, and plain loops as an oracle."""
+"""Every advantage: a value by hand, and the plain loops."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import given, settings
 
 from seqpo import advantages
 from seqpo.advantages import Advantage
-from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute, rows
+from seqpo.advantages.reference import Batch, Episode, Start, Turn
+from tests.support.advantage_batches import batches, compute, rows
 from tests.support.advantage_cases import CASES, Case
-from tests.support.advantage_oracles import ORACLES
 
 # Group 0: an episode of turns with rewards 1 and 3, of one token and two, and one of a token with reward 2.
 # Group 1: an episode of two tokens with reward 5. So the returns are 4, 2 and 5, of 3, 1 and 2 tokens.
@@ -63,8 +63,17 @@ VALUES: dict[str, list[float]] = {
 }
 
 
-def test_every_name_has_a_value_and_an_oracle():
-    assert set(VALUES) == set(ORACLES) == {case.name for case in CASES if not case.options} == set(advantages.names())
+def test_every_name_has_a_value_and_a_case():
+    assert set(VALUES) == {case.name for case in CASES if not case.options} == set(advantages.names())
+
+
+def test_every_loop_has_the_options_of_its_advantage():
+    for name, entry in advantages.CATALOG.items():
+        assert entry.reference is not None
+        assert entry.reference.__name__ == entry.build.__name__
+        _, *options = inspect.signature(entry.reference).parameters.values()
+        defaults = {option.name: option.default for option in options}
+        assert defaults == {p.name: p.default for p in inspect.signature(entry.build).parameters.values()}, name
 
 
 def test_every_option_has_a_case():
@@ -89,7 +98,7 @@ def test_value_by_hand(name: str):
 @settings(max_examples=40, deadline=None)
 @given(batch=batches)
 def test_equals_the_loops(case: Case, batch: Batch):
-    assert compute(case.build(), batch) == pytest.approx(case.oracle(batch), rel=1e-6, abs=1e-6)
+    assert compute(case.build(), batch) == pytest.approx(case.reference(batch), rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

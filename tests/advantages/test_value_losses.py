@@ -20,7 +20,8 @@ from seqpo.advantages import (
     cross_entropy_value_loss,
     squared_value_loss,
 )
-from tests.support.advantage_batches import Batch, Episode, Start, Turn, batches, compute, given_of, segments_of
+from seqpo.advantages.reference import Batch, Episode, Start, Turn
+from tests.support.advantage_batches import batches, compute, given_of, segments_of
 
 some = settings(max_examples=40, deadline=None)
 

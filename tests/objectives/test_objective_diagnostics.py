@@ -14,9 +14,9 @@ from torch.overrides import TorchFunctionMode
 
 from seqpo import objectives
 from seqpo.objectives import Diagnostics
+from seqpo.objectives.reference import Step
 from seqpo.segments import Denominators, Segments
 from tests.support.objective_cases import CASES
-from tests.support.objective_oracles import Step
 from tests.support.objective_steps import make_step, measure, steps, tensors, token
 
 _LN2 = math.log(2)

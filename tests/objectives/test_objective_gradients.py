@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from seqpo import objectives
-from tests.support.objective_oracles import Step
+from seqpo.objectives.reference import Step
 from tests.support.objective_steps import measure, token
 
 RATIOS = [-1.3, -0.2, 0.0, 0.4, 0.9]

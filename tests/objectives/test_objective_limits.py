@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqpo import objectives
+from seqpo.objectives.reference import Step, count
 from seqpo.segments import LEVELS, Level
-from tests.support.objective_oracles import Step, count
 from tests.support.objective_steps import Measured, make_step, measure, scales, seeds, shapes, steps
 
 few = settings(max_examples=25, deadline=None)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqpo.objectives import Diagnostics, Padded
+from seqpo.objectives.reference import Step, Token, advantage_of, tokens_of, units
 from seqpo.segments import LEVELS, Denominators, Level, Segments
 from tests.support.objective_cases import CASES
-from tests.support.objective_oracles import Step, Token, advantage_of, tokens_of, units
 from tests.support.objective_steps import make_step, measure, seeds, shapes, steps, tensors, totals_of
 
 every_case = pytest.mark.parametrize("label", CASES)

@@ -1,4 +1,4 @@
-"""Every objective of the catalog: a value by hand, and the loops of `oracles` in value and gradient."""
+"""Every objective of the catalog: a value by hand, and the plain loops in value and gradient."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from seqpo import objectives
+from seqpo.objectives.reference import Step
 from seqpo.segments import LEVELS, Level
 from tests.support.objective_cases import CASES
-from tests.support.objective_oracles import ORACLES, Step, gradient
-from tests.support.objective_steps import make_step, measure, token
+from tests.support.objective_steps import gradient, make_step, measure, token
 
 # Two episodes. The first (A = 1) has two turns of one token, that have become twice and half as likely; the
 # second (A = −2) has one token, half as likely.
@@ -53,8 +53,8 @@ VALUES = {
 }
 
 
-def test_every_name_has_a_value_an_oracle_and_a_case_at_each_of_its_levels():
-    assert set(VALUES) == set(ORACLES) == set(objectives.names())
+def test_every_name_has_a_value_and_a_case_at_each_of_its_levels():
+    assert set(VALUES) == set(objectives.names())
     for name, entry in objectives.CATALOG.items():
         options = [case.options for case in CASES.values() if case.name == name]
         assert options
@@ -92,10 +92,47 @@ def test_equals_the_loops(label: str, scale: float, vary: Level):
     case = CASES[label]
     step = make_step([[2, 1, 3], [1], [4, 2], [1, 1]], seed=7, scale=scale, level=vary)
     value, slope, _ = measure(case.objective, step)
-    assert value == pytest.approx(case.oracle(step), rel=1e-12)
-    torch.testing.assert_close(slope, gradient(case.oracle, step), rtol=1e-6, atol=1e-8)
+    assert value == pytest.approx(case.reference(step), rel=1e-12)
+    torch.testing.assert_close(slope, gradient(case.reference, step), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("label", CASES)
 def test_advantages_may_differ_down_to_the_unit(label: str):
     assert CASES[label].objective.credit_level == CASES[label].credit_level
+
+
+def test_every_loop_has_the_options_of_its_objective():
+    for name, entry in objectives.CATALOG.items():
+        assert entry.reference is not None
+        assert entry.reference.__name__ == entry.build.__name__
+        _, *options = inspect.signature(entry.reference).parameters.values()
+        defaults = {option.name: option.default for option in options}
+        assert defaults == {p.name: p.default for p in inspect.signature(entry.build).parameters.values()}, name
+
+
+OTHER = {
+    "ppo": {"epsilon": 0.1, "dual": 1.2},
+    "grpo": {"epsilon": 0.4},
+    "dr-grpo": {"epsilon": 0.1, "max_length": 7},
+    "dapo": {"epsilon_low": 0.1, "epsilon_high": 0.5},
+    "gspo": {"epsilon_low": 0.1, "epsilon_high": 0.3},
+    "gspo-token": {"epsilon_low": 0.1, "epsilon_high": 0.3},
+    "luspo": {"epsilon_low": 0.1, "epsilon_high": 0.3},
+    "gmpo": {"epsilon": 0.1},
+    "hmpo": {"epsilon": 0.1},
+    "sapo": {"tau_pos": 2.0, "tau_neg": 0.5},
+    "sspo": {"tau_pos": 2.0, "tau_neg": 0.5},
+    "cispo": {"epsilon_low": 0.3, "epsilon_high": 0.5},
+    "vespo": {"k_pos": 1.0, "lambda_pos": 2.0, "k_neg": 2.0, "lambda_neg": 1.0},
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", OTHER)
+def test_other_options_equal_the_loops(name: str, level: Level):
+    step = make_step([[2, 1, 3], [1], [4, 2], [1, 1]], seed=3, scale=2.0)
+    loop = objectives.CATALOG[name].reference
+    assert loop is not None
+    found, _, _ = measure(objectives.get(name, level=level, **OTHER[name]), step)
+    assert found == pytest.approx(loop(step, level=level, **OTHER[name]), rel=1e-12)
+    assert found != pytest.approx(loop(step, level=level), rel=1e-6)

@@ -13,8 +13,8 @@ from torch import Tensor
 from seqpo import objectives
 from seqpo.objectives import SamplerCorrection
 from seqpo.objectives.correction import Form
+from seqpo.objectives.reference import Step
 from seqpo.segments import LEVELS, Level
-from tests.support.objective_oracles import Step
 from tests.support.objective_steps import make_step, seeds, segments_of, shapes, tensors, token
 
 # An episode of two turns, and one of one turn; c = π_behaviour / π_sampler of their tokens:

@@ -1,11 +1,11 @@
-"""Small batches made of numbers, for the oracles and for seqpo alike; and a run of two processes."""
+"""Small batches of the plain loops' numbers: drawn, changed, and as tensors; and a run of two processes."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Barrier, Thread
 
 import torch
@@ -14,48 +14,10 @@ from torch import Tensor
 
 from seqpo.advantages import Advantage, AdvantageInputs
 from seqpo.advantages.inputs import Sum, alone
+from seqpo.advantages.reference import Batch, Episode, Start, Turn
 from seqpo.segments import Segments
 
 POPULATION = 5
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A turn of one token or more: its reward, a critic's value before each token, the state it was chosen in."""
-
-    reward: float
-    values: tuple[float, ...] = (0.0,)
-    state: int = 0
-
-
-@dataclass(frozen=True)
-class Episode:
-    group: int
-    turns: tuple[Turn, ...]
-
-    @property
-    def tokens(self) -> int:
-        return sum(len(turn.values) for turn in self.turns)
-
-    @property
-    def value(self) -> float:
-        """A critic's value of the start: the one before the first token."""
-        return self.turns[0].values[0]
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where the episodes of a group start: its number, the greedy episode's return, how far the policy moved."""
-
-    number: int = 0
-    greedy: float = 0.0
-    drift: float = 0.0
-
-
-@dataclass(frozen=True)
-class Batch:
-    episodes: tuple[Episode, ...]
-    starts: tuple[Start, ...]
 
 
 def simple(*groups: Sequence[float | Sequence[float]], tokens: int = 1) -> Batch:

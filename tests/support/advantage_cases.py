@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from seqpo import advantages
 from seqpo.advantages import Advantage
-from tests.support.advantage_batches import Batch
-from tests.support.advantage_oracles import ORACLES
+from seqpo.advantages.reference import Batch
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,10 @@ class Case:
     def build(self) -> Advantage:
         return advantages.get(self.name, **self.options)
 
-    def oracle(self, *steps: Batch) -> list[float]:
-        return ORACLES[self.name](*steps, **self.options)
+    def reference(self, *steps: Batch) -> list[float]:
+        loop = advantages.CATALOG[self.name].reference
+        assert loop is not None
+        return loop(*steps, **self.options)
 
 
 STEP: dict[str, Any] = {"spans": True, "ignores": "step", "unitless": True}

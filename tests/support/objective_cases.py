@@ -9,8 +9,8 @@ from typing import Any
 
 from seqpo import objectives
 from seqpo.objectives import Objective
+from seqpo.objectives.reference import Step
 from seqpo.segments import LEVELS, Level
-from tests.support.objective_oracles import ORACLES, Oracle
 
 Share = Callable[[int, int, int, int, int], float]
 """The weight of a token in REINFORCE's gradient at θ = behaviour, given the number of episodes, all tokens, the
@@ -34,8 +34,10 @@ class Case:
         return objectives.get(self.name, **self.options)
 
     @property
-    def oracle(self) -> Oracle:
-        return partial(ORACLES[self.name], **self.options)
+    def reference(self) -> Callable[[Step], float]:
+        loop = objectives.CATALOG[self.name].reference
+        assert loop is not None
+        return partial(loop, **self.options)
 
 
 def _per_episode(episodes: int, tokens: int, turns: int, length: int, turn: int) -> float:

@@ -1,17 +1,18 @@
-"""Optimizer steps made of numbers, for the oracles and for seqpo alike."""
+"""Optimizer steps made of numbers, for the plain loops and for the objectives alike."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from seqpo.objectives import Objective
+from seqpo.objectives.reference import Step, Token, count, tokens_of
 from seqpo.segments import LEVELS, Denominators, Level, Segments
-from tests.support.objective_oracles import Step, Token, count, tokens_of
 
 Tensors = tuple[Tensor, Tensor, Tensor, Segments]
 Measured = tuple[float, list[float], dict[str, float]]
@@ -84,3 +85,16 @@ def measure(
     loss = objective(new, old, advantages, segments, denominators)
     (slope,) = torch.autograd.grad(loss.value, new)
     return loss.value.item(), slope.tolist(), loss.diagnostics.as_dict()
+
+
+def gradient(loss: Callable[[Step], float], step: Step, h: float = 1e-6) -> list[float]:
+    """Central differences of a plain loop by every token's current log-prob."""
+
+    def moved(place: tuple[int, int, int], by: float) -> Step:
+        e, t, i = place
+        copy = [[list(turn) for turn in episode] for episode in step]
+        copy[e][t][i] = replace(copy[e][t][i], new=copy[e][t][i].new + by)
+        return copy
+
+    places = [(e, t, i) for e, episode in enumerate(step) for t, turn in enumerate(episode) for i in range(len(turn))]
+    return [(loss(moved(place, h)) - loss(moved(place, -h))) / (2 * h) for place in places]

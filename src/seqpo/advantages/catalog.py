@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from seqpo.advantages import reference
 from seqpo.advantages.comparison import Comparison, Credit, Scale
 from seqpo.advantages.gae import GAE
 from seqpo.advantages.inputs import Advantage
@@ -11,7 +12,7 @@ from seqpo.advantages.running import RunningScale, RunningValue
 from seqpo.advantages.same_state import SameState
 from seqpo.catalogs import Catalog
 
-CATALOG: Catalog[Advantage] = Catalog("advantage")
+CATALOG: Catalog[Advantage] = Catalog("advantage", reference)
 """In formulas R is the return of an episode, R_t that from turn t on; means and deviations are the group's where
 nothing else is said."""
 
@@ -104,7 +105,10 @@ def gigpo(weight: float = 1.0, discount: float = 0.95, scale: Literal["group-std
 
 @CATALOG.published("sppo", "2604.08865, Eq. 1", r"R - V(s_{prompt})")
 def sppo(credit: Credit = "sequence") -> Advantage:
-    """Return minus a critic's value of the start; with `return-to-go`, minus its value of each turn."""
+    """Return minus a critic's value of the start; not Self-Play Preference Optimization, which shares the name.
+
+    With `return-to-go`, what is still to come minus the value of each turn.
+    """
     return Comparison("value", "none", credit)
 
 

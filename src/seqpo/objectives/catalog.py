@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from seqpo.catalogs import Catalog
+from seqpo.objectives import reference
 from seqpo.objectives.formula import Objective
 from seqpo.objectives.gates import LOG_SPACE_SHAPES, Gate, Identity, LogSpaceGate, OneSidedClamp, SigmoidGate
 from seqpo.objectives.weightings import CappedScore, Clip, GammaScore, Linear, ScoreFunction
 from seqpo.segments import Level
 
-CATALOG: Catalog[Objective] = Catalog("objective")
+CATALOG: Catalog[Objective] = Catalog("objective", reference)
 """Formulas say what is maximised; r is a token's ratio, T the tokens of an episode, E the mean over the episodes."""
 
 
