@@ -37,6 +37,14 @@ def test_token_index_by_hand():
     assert pack(EPISODES).token_index([2, 0]).tolist() == [4, 5, 6, 0, 1, 2]
 
 
+def test_a_truncated_episode_needs_what_was_seen_last():
+    turns = EPISODES[0].turns
+    assert Episode(0, turns, truncated=True, final=3).final == 3
+    assert not Episode(0, turns).truncated
+    with pytest.raises(ValueError, match="a truncated episode needs its final observation"):
+        Episode(0, turns, truncated=True)
+
+
 @given(
     st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=3), min_size=1, max_size=6),
     st.randoms(use_true_random=False),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, chain
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -46,20 +46,41 @@ class Episode:
             episodes of one start form a group.
         turns: what was observed and chosen, in order.
         version: the policy version that sampled it.
+        truncated: whether it was cut off, by a time limit say, where more would have followed.
+        final: the observation that followed the last action, of a truncated episode: what a critic values in place
+            of what was cut off.
     """
 
     start: int
     turns: tuple[Turn, ...]
     version: int = 0
+    truncated: bool = False
+    final: Any = None
 
     def __post_init__(self) -> None:
         if not self.turns:
             raise ValueError("an episode without a turn: nothing was chosen, so nothing can be learnt")
+        if self.truncated and self.final is None:
+            raise ValueError("a truncated episode needs its final observation, by which to value what was cut off")
 
     @property
     def actions(self) -> int:
         """Number of action tokens."""
         return sum(len(turn.action) for turn in self.turns)
+
+
+class Outcome(NamedTuple):
+    """What an environment answers to an action.
+
+    Attributes:
+        reward: paid for the action.
+        terminated: whether the episode has come to its own end, after which nothing more can be had.
+        truncated: whether it is cut off, by a time limit say, where more would have followed.
+    """
+
+    reward: float
+    terminated: bool
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -35,7 +35,8 @@ def values_of(batch: Batch, level: Level) -> Tensor:
 
 
 def estimate(batch: Batch, level: Level, discount: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
-    return gae(rewards_of(batch), values_of(batch, level), segments_of(batch), level, discount, gae_lambda)
+    bootstrap = given_of(batch, GAE(level)).bootstrap
+    return gae(rewards_of(batch), values_of(batch, level), segments_of(batch), level, discount, gae_lambda, bootstrap)
 
 
 def one_token_a_turn(batch: Batch) -> Batch:
@@ -64,6 +65,45 @@ def test_turns_by_hand():
     assert targets.tolist() == [2.75, 2, 8]
 
 
+# The same, but the first episode was cut off, and a critic says 4 of what would have followed: ½·4 more in its last δ.
+CUT_OFF = replace(BY_HAND, episodes=(replace(BY_HAND.episodes[0], bootstrap=4.0), BY_HAND.episodes[1]))
+
+
+def test_tokens_of_an_episode_that_was_cut_off_by_hand():
+    # A: −1 + ¼·(−¾), −½ + ¼·(−1), 2 + ½·4 − 5 = −1
+    advantages, targets = estimate(CUT_OFF, "token", 0.5, 0.5)
+    assert advantages.tolist() == [-1.1875, -0.75, -1, 2]
+    assert targets.tolist() == [1.8125, 3.25, 4, 8]
+
+
+def test_turns_of_an_episode_that_was_cut_off_by_hand():
+    # A: ½ + ¼·(−1), 2 + ½·4 − 5 = −1
+    advantages, targets = estimate(CUT_OFF, "turn", 0.5, 0.5)
+    assert advantages.tolist() == [0.25, -1, 2]
+    assert targets.tolist() == [3.25, 4, 8]
+
+
+@every_level
+@some
+@given(batch=batches, discount=shares, gae_lambda=shares, at=st.integers(0, 5))
+def test_a_cut_where_the_critic_is_right_changes_nothing_before_it(
+    level: Level, batch: Batch, discount: float, gae_lambda: float, at: int
+):
+    """The critic is right about the last unit, and says so after a cut that takes it away, or before it."""
+    whole = batch.episodes[at % len(batch.episodes)]
+    one, short = replace(batch, episodes=(whole,)), replace(whole, turns=whole.turns[:-1])
+    assume(short.turns)
+    kept = segments_of(replace(batch, episodes=(short,))).count(level)
+    _, targets = estimate(one, level, discount, gae_lambda)
+    values = values_of(one, level).clone()
+    values[kept] = targets[kept]  # which does not depend on the value there
+    segments, rewards, boot = segments_of(one), rewards_of(one), given_of(one, GAE(level)).bootstrap
+    expected, _ = gae(rewards, values, segments, level, discount, gae_lambda, boot)
+    segments = segments_of(replace(batch, episodes=(short,)))
+    found, _ = gae(rewards[:-1], values[:kept], segments, level, discount, gae_lambda, targets[kept : kept + 1])
+    torch.testing.assert_close(found, expected[:kept])
+
+
 @every_level
 @some
 @given(batch=batches, discount=shares, gae_lambda=shares)
@@ -77,7 +117,9 @@ def test_equals_every_sum_of_the_definition(level: Level, batch: Batch, discount
 @some
 @given(batch=batches)
 def test_with_all_the_trace_it_is_the_return_to_go_less_the_value(batch: Batch):
-    returns = torch.tensor([r for episode in batch.episodes for r in to_go(episode, 1.0)], dtype=torch.float64)
+    returns = torch.tensor(
+        [r for episode in batch.episodes for r in to_go(episode, 1.0, episode.bootstrap)], dtype=torch.float64
+    )
     of_turns, targets = estimate(batch, "turn", 1.0, 1.0)
     torch.testing.assert_close(of_turns, returns - values_of(batch, "turn"))
     torch.testing.assert_close(targets, returns)
@@ -92,7 +134,9 @@ def test_without_a_trace_it_is_the_surprise_of_one_step(batch: Batch, discount: 
     expected = [
         turn.reward + discount * after - turn.values[0]
         for episode in batch.episodes
-        for turn, after in zip(episode.turns, [*(t.values[0] for t in episode.turns[1:]), 0.0], strict=True)
+        for turn, after in zip(
+            episode.turns, [*(t.values[0] for t in episode.turns[1:]), episode.bootstrap], strict=True
+        )
     ]
     assert estimate(batch, "turn", discount, 0.0)[0].tolist() == pytest.approx(expected, abs=1e-9)
 
@@ -138,8 +182,9 @@ def test_it_does_not_leak_into_other_episodes(level: Level, batch: Batch, other:
 @some
 @given(batch=batches)
 def test_a_perfect_critic_leaves_nothing(level: Level, batch: Batch):
-    returns, _ = gae(rewards_of(batch), 0 * values_of(batch, level), segments_of(batch), level)
-    surprise, targets = gae(rewards_of(batch), returns, segments_of(batch), level, 1.0, 0.5)
+    boot = given_of(batch, GAE(level)).bootstrap
+    returns, _ = gae(rewards_of(batch), 0 * values_of(batch, level), segments_of(batch), level, bootstrap=boot)
+    surprise, targets = gae(rewards_of(batch), returns, segments_of(batch), level, 1.0, 0.5, boot)
     torch.testing.assert_close(surprise, torch.zeros_like(returns))
     torch.testing.assert_close(targets, returns)
 
@@ -163,3 +208,5 @@ def test_other_shapes_are_refused(level: Level):
         gae(torch.zeros(2), torch.zeros(segments.count(level)), segments, level)
     with pytest.raises(ValueError, match=rf"values \(9,\) for {segments.count(level)} units of level '{level}'"):
         gae(torch.zeros(3), torch.zeros(9), segments, level)
+    with pytest.raises(ValueError, match=r"the bootstrap has shape \(3,\), but there are 2 episodes"):
+        gae(torch.zeros(3), torch.zeros(segments.count(level)), segments, level, bootstrap=torch.zeros(3))

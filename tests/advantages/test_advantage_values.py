@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from math import sqrt
 
 import pytest
+import torch
 from hypothesis import given, settings
 
 from seqpo import advantages
 from seqpo.advantages import Advantage
 from seqpo.advantages.reference import Batch, Episode, Start, Turn
-from tests.support.advantage_batches import batches, compute, rows
+from tests.support.advantage_batches import batches, compute, given_of, rows, segments_of
 from tests.support.advantage_cases import CASES, Case
 
 # Group 0: an episode of turns with rewards 1 and 3, of one token and two, and one of a token with reward 2.
@@ -99,6 +101,28 @@ def test_value_by_hand(name: str):
 @given(batch=batches)
 def test_equals_the_loops(case: Case, batch: Batch):
     assert compute(case.build(), batch) == pytest.approx(case.reference(batch), rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@settings(max_examples=10, deadline=None)
+@given(batch=batches)
+def test_where_nothing_was_cut_off_a_bootstrap_changes_nothing(case: Case, batch: Batch):
+    ended = replace(batch, episodes=tuple(replace(episode, bootstrap=0.0) for episode in batch.episodes))
+    rewards = torch.tensor([turn.reward for episode in ended.episodes for turn in episode.turns])
+    inputs, segments = given_of(ended, case.build(), rewards.dtype), segments_of(ended)
+    without = case.build()(rewards, segments, replace(inputs, bootstrap=None))
+    assert torch.equal(case.build()(rewards, segments, inputs), without)
+
+
+BOOTSTRAPPING = {"gae", "gu", "sppo-credit=return-to-go"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_only_what_needs_a_critic_of_each_turn_or_token_goes_on_beyond_a_cut(case: Case):
+    first, *others = BY_HAND.episodes
+    cut = replace(BY_HAND, episodes=(replace(first, bootstrap=2.0), *others))
+    changes = compute(case.build(), cut) != compute(case.build(), BY_HAND)
+    assert changes == (case.name in BOOTSTRAPPING or str(case) in BOOTSTRAPPING)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -14,6 +14,7 @@ from torch import Tensor
 from seqpo import advantages
 from seqpo.advantages import (
     GAE,
+    AdvantageInputs,
     Comparison,
     HasCriticTargets,
     RunningScale,
@@ -66,10 +67,10 @@ def teacher(name: str) -> HasCriticTargets:
 
 
 def targets_of(advantage: HasCriticTargets, batch: Batch, rewards: Tensor) -> Tensor:
-    values = given_of(batch, advantage).values  # type: ignore[arg-type]
-    assert values is not None
-    found = advantage.targets(rewards, segments_of(batch), values)
-    assert found.shape == values.shape
+    inputs = given_of(batch, advantage)  # type: ignore[arg-type]
+    assert inputs.values is not None
+    found = advantage.targets(rewards, segments_of(batch), inputs)
+    assert found.shape == inputs.values.shape
     return found
 
 
@@ -79,6 +80,28 @@ def test_targets_by_hand(name: str):
     advantage = teacher(name)
     assert advantage.value_level == level
     assert targets_of(advantage, BY_HAND, tensor(1, 2, 8)).tolist() == pytest.approx(expected)
+
+
+# The same, but the first episode was cut off, and a critic says 4 of what would have followed: 1 or ½·4 more.
+CUT_OFF = replace(BY_HAND, episodes=(replace(BY_HAND.episodes[0], bootstrap=4.0), BY_HAND.episodes[1]))
+BOOTSTRAPPED = {
+    "sppo": [3, 8],  # whole episodes are compared as they were played
+    "sppo to go": [3 + 4, 2 + 4, 8],
+    "gu": [1 + 0.5 * (2 + 0.5 * 4), 2 + 0.5 * 4, 8],
+    "gae of turns": [1 + 0.5 * (0.5 * 4 + 0.5 * 5), 2 + 0.5 * 4, 8],
+    "gae of tokens": [0.5 * (0.5 * 3.25 + 0.5 * 4), 1 + 0.5 * (0.5 * 4 + 0.5 * 5), 2 + 0.5 * 4, 8],
+}
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_targets_of_an_episode_that_was_cut_off_by_hand(name: str):
+    assert targets_of(teacher(name), CUT_OFF, tensor(1, 2, 8)).tolist() == pytest.approx(BOOTSTRAPPED[name])
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_targets_need_values(name: str):
+    with pytest.raises(ValueError, match=r"this advantage needs inputs\.values"):
+        teacher(name).targets(tensor(1, 2, 8), segments_of(BY_HAND), AdvantageInputs())
 
 
 @pytest.mark.parametrize("name", TEACHERS)
@@ -105,7 +128,7 @@ def test_a_scale_over_what_needs_no_critic_teaches_none():
         needs, level = (), "sequence"
 
     with pytest.raises(ValueError, match="Silent teaches no critic: it has no `value_level` and `targets`"):
-        RunningScale(Silent()).targets(tensor(1), segments_of(BY_HAND), tensor(1))  # type: ignore[arg-type]
+        RunningScale(Silent()).targets(tensor(1), segments_of(BY_HAND), AdvantageInputs())  # type: ignore[arg-type]
     assert not isinstance(advantages.get("spo"), HasCriticTargets)
     assert RunningScale(Comparison("value")).value_level == "sequence"
 

@@ -11,27 +11,29 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from seqpo.policies.network import NetworkPolicy, mlp
+from seqpo.policies.network import NetworkCritic, NetworkPolicy, mlp
 from seqpo.training.world import full_weights
-from seqpo.types import pack
+from seqpo.types import Outcome, pack
 
 
 @dataclass
 class Countdown:
-    """Ends after so many actions; sees how many are left, and is paid the action's number."""
+    """Ends after so many actions; sees how many are left, and is paid the action's number. May be cut off before."""
 
     left: int
+    patience: int = 100
 
     def begin(self) -> Countdown:
-        return Countdown(self.left)
+        return Countdown(self.left, self.patience)
 
     @property
     def features(self) -> np.ndarray:
         return np.array([self.left, 1.0], dtype=np.float32)
 
-    def act(self, action: int) -> tuple[float, bool]:
+    def act(self, action: int) -> Outcome:
         self.left -= 1
-        return float(action), self.left == 0
+        self.patience -= 1
+        return Outcome(float(action), self.left == 0, self.patience == 0)
 
 
 @pytest.fixture
@@ -47,6 +49,41 @@ def test_episodes_are_as_long_as_their_situations(policy: NetworkPolicy):
     assert [turn.observation.tolist() for turn in episodes[0].turns] == [[3, 1], [2, 1], [1, 1]]
     assert all(turn.reward == turn.action[0] for episode in episodes for turn in episode.turns)
     assert policy.num_tokens(episodes) == [3, 3, 1, 1]
+
+
+def test_an_episode_that_is_cut_off_keeps_what_was_seen_last(policy: NetworkPolicy):
+    cut, ended, both = policy.rollout([Countdown(5, 2), Countdown(2), Countdown(2, 2)], 1, seed=0)
+    assert [turn.observation.tolist() for turn in cut.turns] == [[5, 1], [4, 1]]
+    assert cut.truncated
+    assert cut.final.tolist() == [3, 1]
+    assert (ended.truncated, ended.final) == (False, None)
+    assert not both.truncated  # it came to its own end just in time
+
+
+def test_what_is_seen_last_is_a_copy(policy: NetworkPolicy):
+    class Reused(Countdown):
+        seen = np.zeros(2, dtype=np.float32)
+
+        def begin(self) -> Reused:
+            return Reused(self.left, self.patience)
+
+        @property
+        def features(self) -> np.ndarray:
+            self.seen[:] = self.left, 1
+            return self.seen
+
+    first, second = policy.rollout([Reused(5, 2), Reused(9, 3)], 1, seed=0)
+    assert (first.final.tolist(), second.final.tolist()) == ([3, 1], [6, 1])
+
+
+def test_a_critic_values_what_followed_a_cut(policy: NetworkPolicy):
+    torch.manual_seed(1)
+    network = mlp(2, 1, 8)
+    batch = pack(policy.rollout([Countdown(5, 2), Countdown(2), Countdown(7, 1)], 1, seed=0))
+    found = NetworkCritic(network).predict_final(batch)
+    assert found.shape == (3,)
+    expected = network(torch.tensor([[3.0, 1.0], [6.0, 1.0]])).squeeze(1)
+    torch.testing.assert_close(found[[0, 2]], expected)
 
 
 def test_scores_are_the_behaviour_log_probs(policy: NetworkPolicy):

@@ -50,6 +50,7 @@ def given_of(batch: Batch, advantage: Advantage, dtype: torch.dtype = torch.floa
     }
     return AdvantageInputs(
         values=torch.tensor(values[advantage.level], dtype=dtype),
+        bootstrap=torch.tensor([episode.bootstrap for episode in batch.episodes], dtype=dtype),
         greedy=torch.tensor([start.greedy for start in batch.starts], dtype=dtype),
         states=torch.tensor([turn.state for turn in turns]),
         starts=torch.tensor([start.number for start in batch.starts]),
@@ -106,7 +107,7 @@ def scaled(batch: Batch, factor: float) -> Batch:
         return replace(turn, reward=factor * turn.reward, values=tuple(factor * value for value in turn.values))
 
     return Batch(
-        tuple(replace(episode, turns=tuple(map(scale, episode.turns))) for episode in batch.episodes),
+        tuple(Episode(e.group, tuple(map(scale, e.turns)), factor * e.bootstrap) for e in batch.episodes),
         tuple(replace(start, greedy=factor * start.greedy) for start in batch.starts),
     )
 
@@ -140,13 +141,16 @@ def _draw(shape: list[tuple[int, list[int]]], seed: int, coarse: bool) -> Batch:
     def turn(tokens: int) -> Turn:
         return Turn(number(), tuple(number() for _ in range(tokens)), rng.randint(0, 2))
 
-    episodes = tuple(Episode(group, tuple(map(turn, lengths))) for group, lengths in shape)
+    episodes = tuple(
+        Episode(group, tuple(map(turn, lengths)), number() if rng.random() < 0.5 else 0.0) for group, lengths in shape
+    )
     starts = tuple(Start(rng.randrange(POPULATION), number(), rng.randint(0, 3) / 50) for _ in range(3))
     return Batch(episodes, starts)
 
 
 batches = st.builds(_draw, shapes, st.integers(0, 2**20), st.booleans())
-"""Up to six episodes of one to three turns of one to three tokens, in up to three groups, one of which may be empty."""
+"""Up to six episodes of one to three turns of one to three tokens, half of them cut off, in up to three groups, one of
+which may be empty."""
 
 
 class Processes:

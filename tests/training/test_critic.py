@@ -25,7 +25,7 @@ from seqpo.training.critic import CriticConfig
 from seqpo.training.loop import KLConfig, LoopConfig, optimize
 from seqpo.training.optimizer import OptimizerConfig
 from seqpo.training.world import World
-from seqpo.types import Batch, Rewards, pack
+from seqpo.types import Batch, Outcome, Rewards, pack
 from tests.support.translation import InterruptedRunError, interrupt, rows, weights
 
 FAST = OptimizerConfig(lr=3e-2, warmup=0, decay="constant", weight_decay=0.0)
@@ -65,10 +65,10 @@ class Walk:
     def features(self) -> np.ndarray:
         return np.array([self.place / 3, self.time / 6, 1.0], dtype=np.float32)
 
-    def act(self, action: int) -> tuple[float, bool]:
+    def act(self, action: int) -> Outcome:
         self.place += 1 if action else -1
         self.time += 1
-        return float(self.place == 3), abs(self.place) == 3 or self.time == 6
+        return Outcome(float(self.place == 3), abs(self.place) == 3 or self.time == 6)
 
 
 class Walks:
@@ -360,7 +360,7 @@ def test_predictions_of_another_shape_are_refused(tmp_path: Path):
     critic = a_critic("sequence")
     predict = critic.predict
     critic.predict = lambda batch: predict(batch)[:, None]  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match=r"have shape \(12, 1\), but there are 12 units of its level 'sequence'"):
+    with pytest.raises(ValueError, match=r"have shape \(12, 1\), but there are 12 units of level 'sequence'"):
         run(tmp_path, name="sppo", critic=critic)
 
 

@@ -44,7 +44,7 @@ def of_starts(critic: NetworkCritic, config: CriticConfig) -> ValueLearner:
 
 def taught(learner: ValueLearner, batch: Batch, rewards: Tensor) -> dict[str, float]:
     cuts = Minibatches(batch, [1] * len(batch.episodes), 10**6, World())
-    return learner.learn(cuts, rewards, learner.values(cuts))
+    return learner.learn(cuts, rewards, learner.predict(cuts))
 
 
 def test_what_is_logged_by_hand():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seqpo.advantages.groups import EPSILON, Groups, moments
 from seqpo.advantages.inputs import NOTHING, AdvantageInputs, Need, Sum, alone
-from seqpo.advantages.returns import check_rewards, discounted, positions
+from seqpo.advantages.returns import bootstrapped, check_rewards, discounted, positions
 from seqpo.segments import Level, Segments, add_by
 
 Baseline = Literal["none", "group-mean", "leave-one-out", "length-weighted", "greedy", "value"]
@@ -32,7 +32,9 @@ class Comparison:
     Attributes:
         baseline: what is subtracted: nothing, the group's mean, that of its *other* members (RLOO), the mean
             weighed by the episodes' lengths (OPO), the greedy episode's return (ReMax), or a critic's value: of
-            the episode's start, or of each turn with return-to-go.
+            the episode's start, or of each turn with return-to-go. The latter's returns go on, where an episode was
+            cut off, with the critic's value of what followed (`inputs.bootstrap`). Whole episodes are compared as
+            they were played, under the same limit for all.
         scale: what the difference is divided by: nothing; the sample standard deviation of the returns of the
             groups; that of all returns of the optimizer step; or its own, after its mean over the step is taken
             away, counting each unit once or once for each of its tokens; or the share of the units whose group
@@ -78,9 +80,10 @@ class Comparison:
         """A critic values what has a return."""
         return self.level
 
-    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+    def targets(self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs) -> Tensor:
         """Return the returns `[units]`; see `seqpo.advantages.HasCriticTargets`."""
-        returns, groups = self._returns(*check_rewards(rewards, segments), segments)
+        returns, groups = self._returns(*check_rewards(rewards, segments), segments, inputs)
+        values = inputs.require("values", returns.numel(), self._units)
         return torch.where(groups.scored, returns, torch.nan).to(values.dtype)
 
     def __call__(
@@ -88,7 +91,7 @@ class Comparison:
     ) -> Tensor:
         """Return the advantage of each action token `[N]`; see `seqpo.advantages.Advantage`."""
         known, scored = check_rewards(rewards, segments)
-        returns, groups = self._returns(known, scored, segments)
+        returns, groups = self._returns(known, scored, segments, inputs)
         expected = self._expected(returns, groups, segments, inputs)
         if self.baseline == "greedy":
             groups = replace(groups, scored=groups.scored & ~expected.isnan())
@@ -97,11 +100,19 @@ class Comparison:
         scaled = torch.where(groups.scored, self._scaled(centred, returns, groups, lengths, all_sum), 0)
         return segments.spread(scaled, self.level).to(rewards.dtype)
 
-    def _returns(self, rewards: Tensor, scored: Tensor, segments: Segments) -> tuple[Tensor, Groups]:
+    @property
+    def _units(self) -> str:
+        return "episodes" if self.level == "sequence" else "turns"
+
+    def _returns(
+        self, rewards: Tensor, scored: Tensor, segments: Segments, inputs: AdvantageInputs
+    ) -> tuple[Tensor, Groups]:
         """`[units]` returns, and who is compared with whom."""
         if self.credit == "sequence":
             returns = add_by(rewards, segments.episode, segments.episodes)
             return returns, Groups(segments.group, segments.groups, scored)
+        if self.baseline == "value":
+            rewards = bootstrapped(rewards, segments, inputs.bootstrap, self.discount)
         returns = discounted(rewards, segments.episode, segments.episodes, self.discount)
         place = positions(segments.episode, segments.episodes)
         longest = int(place.max()) + 1
@@ -120,8 +131,7 @@ class Comparison:
                 return groups.mean(returns, segments.lengths("sequence"))
             case "greedy":
                 return inputs.require("greedy", segments.groups, "groups").to(returns.dtype)[segments.group]
-        of = "episodes" if self.level == "sequence" else "turns"
-        return inputs.require("values", returns.numel(), of).to(returns.dtype)
+        return inputs.require("values", returns.numel(), self._units).to(returns.dtype)
 
     def _scaled(self, centred: Tensor, returns: Tensor, groups: Groups, lengths: Tensor, all_sum: Sum) -> Tensor:
         counted = groups.scored.to(centred.dtype)

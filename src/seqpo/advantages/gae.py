@@ -47,10 +47,11 @@ class GAE:
         """The level of the advantages."""
         return self.level
 
-    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+    def targets(self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs) -> Tensor:
         """Return A + V `[units]`, of the advantages before whitening; see `seqpo.advantages.HasCriticTargets`."""
         known, scored = check_rewards(rewards, segments)
-        _, targets = gae(known, values.double(), segments, self.level, self.discount, self.gae_lambda)
+        values = self._values(segments, inputs)
+        _, targets = self._estimate(known, values, segments, inputs)
         return torch.where(scored[segments.episode_of(self.level)], targets, torch.nan).to(values.dtype)
 
     def __call__(
@@ -58,11 +59,19 @@ class GAE:
     ) -> Tensor:
         """Return the advantage of each action token `[N]`; see `seqpo.advantages.Advantage`."""
         known, scored = check_rewards(rewards, segments)
-        size = segments.count(self.level)
-        values = inputs.require("values", size, "action tokens" if self.level == "token" else "turns")
-        centred, _ = gae(known, values.double(), segments, self.level, self.discount, self.gae_lambda)
+        centred, _ = self._estimate(known, self._values(segments, inputs), segments, inputs)
         counted = scored[segments.episode_of(self.level)]
         if self.whiten:
             mean, std = moments(centred, counted, all_sum)
             centred = (centred - mean) / (std + EPSILON)
         return segments.spread(torch.where(counted, centred, 0), self.level).to(rewards.dtype)
+
+    def _values(self, segments: Segments, inputs: AdvantageInputs) -> Tensor:
+        of = "action tokens" if self.level == "token" else "turns"
+        return inputs.require("values", segments.count(self.level), of)
+
+    def _estimate(
+        self, rewards: Tensor, values: Tensor, segments: Segments, inputs: AdvantageInputs
+    ) -> tuple[Tensor, Tensor]:
+        level, discount = self.level, self.discount
+        return gae(rewards, values.double(), segments, level, discount, self.gae_lambda, inputs.bootstrap)

@@ -27,6 +27,8 @@ class AdvantageInputs:
     Attributes:
         values: a critic's predictions from before its update: of each episode's start `[episodes]`, of each turn
             `[turns]` or of each action token `[N]`, as the advantage says.
+        bootstrap: `[episodes]` the critic's value of what followed each episode that was cut off, 0 for those that
+            came to their own end; None where none was cut off.
         greedy: `[groups]` return of the greedy episode from each start; NaN where it could not be scored, which
             leaves the group without an advantage.
         states: `[turns]` index of what each turn of a group was chosen in; the same for the same state.
@@ -37,6 +39,7 @@ class AdvantageInputs:
     """
 
     values: Tensor | None = None
+    bootstrap: Tensor | None = None
     greedy: Tensor | None = None
     states: Tensor | None = None
     starts: Tensor | None = None
@@ -110,16 +113,19 @@ class HasCriticTargets(Protocol):
         """What the critic values: each action token, each turn, or the start of each episode ("sequence")."""
         ...
 
-    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+    def targets(self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs) -> Tensor:
         """Return what the critic should have said.
 
         Args:
             rewards: `[turns]`; NaN where an episode could not be scored.
             segments: turns, episodes and groups.
-            values: `[units]` what the critic said, at `value_level`.
+            inputs: what the critic said: `values`, at `value_level`, and `bootstrap`.
 
         Returns:
             `[units]`; NaN in an episode that could not be scored.
+
+        Raises:
+            ValueError: tensors of other shapes, or no values.
         """
         ...
 

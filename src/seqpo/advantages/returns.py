@@ -51,13 +51,47 @@ def discounted(values: Tensor, owner: Tensor, episodes: int, decay: float) -> Te
     return columns[place, owner]
 
 
+def bootstrapped(rewards: Tensor, segments: Segments, bootstrap: Tensor | None, discount: float) -> Tensor:
+    """Let the last reward of each episode stand for what followed it as well: r + γ·V(what followed).
+
+    Returns to go and temporal differences then go on beyond a cut, where without it they would take what followed
+    to be worth nothing.
+
+    Args:
+        rewards: `[turns]`.
+        segments: turns and episodes.
+        bootstrap: `[episodes]` a critic's values, 0 after an end; None where no episode was cut off.
+        discount: γ per unit.
+
+    Returns:
+        `[turns]`.
+
+    Raises:
+        ValueError: a bootstrap of another shape.
+    """
+    if bootstrap is None:
+        return rewards
+    if bootstrap.shape != (segments.episodes,):
+        raise ValueError(
+            f"the bootstrap has shape {tuple(bootstrap.shape)}, but there are {segments.episodes} episodes"
+        )
+    last = segments.count_per_episode("turn").cumsum(0) - 1
+    return rewards.index_add(0, last, discount * bootstrap.to(rewards.dtype))
+
+
 def gae(
-    rewards: Tensor, values: Tensor, segments: Segments, level: Level, discount: float = 1.0, gae_lambda: float = 1.0
+    rewards: Tensor,
+    values: Tensor,
+    segments: Segments,
+    level: Level,
+    discount: float = 1.0,
+    gae_lambda: float = 1.0,
+    bootstrap: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimation over the action tokens or the turns of episodes (1506.02438, Eq. 16).
 
-    δ_t = r_t + γ·V_{t+1} − V_t, A_t = Σ_l (γλ)^l δ_{t+l}; V is 0 after the end. What was observed between two
-    actions takes no step.
+    δ_t = r_t + γ·V_{t+1} − V_t, A_t = Σ_l (γλ)^l δ_{t+l}; V is 0 after the end, and `bootstrap` after a cut.
+    What was observed between two actions takes no step.
 
     Args:
         rewards: `[turns]`; at level `token` a turn's reward stands at its last token.
@@ -66,12 +100,13 @@ def gae(
         level: `token` or `turn`.
         discount: γ per unit.
         gae_lambda: λ.
+        bootstrap: `[episodes]` critic's prediction after each episode that was cut off, 0 for the others.
 
     Returns:
         `[units]` advantages, and `[units]` targets of the critic, A + V.
 
     Raises:
-        ValueError: rewards or values of other shapes.
+        ValueError: rewards, values or a bootstrap of other shapes.
     """
     if rewards.shape != (segments.turns,) or values.shape != (segments.count(level),):
         raise ValueError(
@@ -79,7 +114,7 @@ def gae(
             f"{segments.count(level)} units of level {level!r}"
         )
     owner = segments.episode_of(level)
-    paid = rewards.to(values.dtype)
+    paid = bootstrapped(rewards.to(values.dtype), segments, bootstrap, discount)
     if level == "token":
         last = segments.lengths("turn").cumsum(0) - 1
         paid = values.new_zeros(segments.tokens).index_put((last,), paid)

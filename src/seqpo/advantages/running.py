@@ -47,9 +47,9 @@ class RunningScale:
         """The level of the scaled advantage's critic."""
         return self._teacher.value_level
 
-    def targets(self, rewards: Tensor, segments: Segments, values: Tensor) -> Tensor:
+    def targets(self, rewards: Tensor, segments: Segments, inputs: AdvantageInputs) -> Tensor:
         """Return the targets of the scaled advantage, which are not scaled; see `seqpo.advantages.HasCriticTargets`."""
-        return self._teacher.targets(rewards, segments, values)
+        return self._teacher.targets(rewards, segments, inputs)
 
     @property
     def _teacher(self) -> HasCriticTargets:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from seqpo.sampling import Uniforms, choose
 from seqpo.segments import Level
-from seqpo.types import Batch, Episode, Turn
+from seqpo.types import Batch, Episode, Outcome, Turn
 
 Features = NDArray[np.float32]
 
@@ -29,8 +29,8 @@ class Env(Protocol):
         """What the policy sees now."""
         ...
 
-    def act(self, action: int) -> tuple[float, bool]:
-        """Take an action; return its reward and whether the episode is over."""
+    def act(self, action: int) -> Outcome:
+        """Take an action; return its reward, and whether the episode has ended or is cut off."""
         ...
 
 
@@ -69,6 +69,7 @@ class NetworkPolicy:
         envs = [start.begin() for start in starts for _ in range(group_size)]
         uniforms = [] if seed is None else [Uniforms(seed, first * group_size + number) for number in range(count)]
         turns: list[list[Turn]] = [[] for _ in range(count)]
+        finals: list[Features | None] = [None] * count
         going = list(range(count))
         while going:
             seen = np.stack([envs[i].features for i in going])
@@ -77,12 +78,17 @@ class NetworkPolicy:
             actions, logprobs = choose(logits, torch.tensor(drawn, dtype=torch.float64, device=logits.device))
             still = []
             for row, (i, action, logprob) in enumerate(zip(going, actions.tolist(), logprobs.tolist(), strict=True)):
-                reward, over = envs[i].act(action)
+                reward, terminated, truncated = envs[i].act(action)
                 turns[i].append(Turn(seen[row], (action,), (logprob,), reward))
-                if not over:
+                if truncated and not terminated:
+                    finals[i] = np.array(envs[i].features)
+                elif not terminated:
                     still.append(i)
             going = still
-        return [Episode(first + i // group_size, tuple(taken), self.version) for i, taken in enumerate(turns)]
+        return [
+            Episode(first + i // group_size, tuple(taken), self.version, final is not None, final)
+            for i, (taken, final) in enumerate(zip(turns, finals, strict=True))
+        ]
 
     def logprobs(self, batch: Batch) -> Tensor:
         """Score the actions of a batch: `[N]`, differentiable."""
@@ -126,6 +132,12 @@ class NetworkCritic:
         """Value the turns, or the starts, of a batch: `[units]`, differentiable."""
         seen = [episode.turns if self.level == "turn" else episode.turns[:1] for episode in batch.episodes]
         return _outputs(self.module, np.stack([turn.observation for turns in seen for turn in turns])).squeeze(1)
+
+    def predict_final(self, batch: Batch) -> Tensor:
+        """Value what followed each truncated episode: `[episodes]`; what it says of the others means nothing."""
+        # a row for each of them: sharded weights are gathered by every process, whatever was truncated there
+        seen = [e.final if e.truncated else e.turns[-1].observation for e in batch.episodes]
+        return _outputs(self.module, np.stack(seen)).squeeze(1)
 
 
 def _outputs(network: nn.Module, seen: Features) -> Tensor:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from seqpo.advantages import HasCriticTargets, cross_entropy_value_loss, squared_value_loss
+from seqpo.advantages import AdvantageInputs, HasCriticTargets, cross_entropy_value_loss, squared_value_loss
 from seqpo.segments import Level
 from seqpo.training.minibatches import Minibatches
 from seqpo.training.optimizer import OptimizerConfig, Updates
@@ -35,6 +35,18 @@ class Critic(Protocol):
 
     def predict(self, batch: Batch) -> Tensor:
         """Return `[units]` values, or their logits where it learns by cross-entropy; differentiable."""
+        ...
+
+
+@runtime_checkable
+class HasFinalValues(Protocol):
+    """A critic that can also value what followed the last action of an episode that was cut off."""
+
+    def predict_final(self, batch: Batch) -> Tensor:
+        """Return `[episodes]` values, or logits like those of `predict`, of `Episode.final`.
+
+        Asked only where an episode of any process was truncated. What it says of the other episodes is not used.
+        """
         ...
 
 
@@ -107,17 +119,37 @@ class ValueLearner:
         self.minibatches = minibatches
         self.updates = Updates(critic.module, config.optimizer, world, steps * config.epochs * minibatches)
 
-    def values(self, cuts: Minibatches) -> Tensor:
-        """Return the critic's values of a rollout: `[units]`, without gradient."""
-        return self.config.values(cuts.score(self._predict, self.critic.level))
+    def predict(self, cuts: Minibatches) -> AdvantageInputs:
+        """Return what the critic says of a rollout: `values` and `bootstrap`, without gradient.
 
-    def learn(self, cuts: Minibatches, rewards: Tensor, values: Tensor) -> dict[str, float]:
+        A critic of whole episodes values their starts alone, and is asked for no bootstrap.
+
+        Raises:
+            ValueError: an episode was truncated, and the critic can't say what would have followed.
+        """
+        values = self.config.values(cuts.score(self._predict, self.critic.level))
+        return AdvantageInputs(values=values, bootstrap=self._bootstrap(cuts))
+
+    def _bootstrap(self, cuts: Minibatches) -> Tensor | None:
+        truncated = [episode.truncated for episode in cuts.batch.episodes]
+        if self.critic.level == "sequence" or not self.updates.world.most(sum(truncated)):
+            return None
+        if not isinstance(self.critic, HasFinalValues):
+            raise ValueError(
+                f"an episode was truncated, and {type(self.critic).__name__} can't value what would have followed, "
+                f"which must not count as nothing: the critic needs `predict_final`"
+            )
+        final = self.critic.predict_final
+        outputs = cuts.score(lambda batch: self._checked(final(batch), batch, "sequence"), "sequence")
+        return torch.where(torch.tensor(truncated, device=outputs.device), self.config.values(outputs), 0)
+
+    def learn(self, cuts: Minibatches, rewards: Tensor, predicted: AdvantageInputs) -> dict[str, float]:
         """Take the updates that a rollout is good for.
 
         Args:
             cuts: the rollout.
             rewards: `[turns]`, the same that the advantage is given.
-            values: `[units]` the critic's from before these updates.
+            predicted: what the critic said before these updates.
 
         Returns:
             The loss, averaged over the updates; the mean of the values; and the share of the variance of the targets
@@ -127,7 +159,10 @@ class ValueLearner:
             DivergenceError: a loss or gradient that isn't finite.
             ValueError: targets that can't be learnt by cross-entropy.
         """
-        targets = self.teacher.targets(rewards, cuts.batch.segments, values)
+        values = predicted.require(
+            "values", cuts.batch.segments.count(self.critic.level), "units of the critic's level"
+        )
+        targets = self.teacher.targets(rewards, cuts.batch.segments, predicted)
         known = ~targets.isnan()
         if self.config.loss == "cross-entropy":
             _check_chances(targets[known])
@@ -150,11 +185,15 @@ class ValueLearner:
         return self.updates.step([partial(loss, part) for part in cuts.parts(members)])["loss"]
 
     def _predict(self, batch: Batch) -> Tensor:
-        outputs, units = self.critic.predict(batch), batch.segments.count(self.critic.level)
+        return self._checked(self.critic.predict(batch), batch, self.critic.level)
+
+    @staticmethod
+    def _checked(outputs: Tensor, batch: Batch, level: Level) -> Tensor:
+        units = batch.segments.count(level)
         if outputs.shape != (units,):
             raise ValueError(
-                f"the critic's predictions have shape {tuple(outputs.shape)}, but there are {units} units of its level "
-                f"{self.critic.level!r}"
+                f"the critic's predictions have shape {tuple(outputs.shape)}, but there are {units} units of level "
+                f"{level!r}"
             )
         return outputs
 

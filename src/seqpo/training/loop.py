@@ -232,14 +232,15 @@ class _Learner:
             raise DivergenceError(f"the rewards of step {step + 1} are not finite: see what the reward was given")
         rollout = self._prepare(batch, rewards.values)
         result = self._summarise(batch, rewards)
-        values = None
+        predicted = AdvantageInputs()
         if self.values:
-            values = self.values.values(rollout.cuts)  # of before its updates, which saw these returns
-            result |= self.values.learn(rollout.cuts, rollout.rewards, values)
+            predicted = self.values.predict(rollout.cuts)  # before its updates, which see these returns
+            result |= self.values.learn(rollout.cuts, rollout.rewards, predicted)
             if step < config.critic.warmup:
                 return result
         inputs = collect_inputs(self.advantage, self.policy, task, starts, batch, mine.start)
-        return result | self._update(rollout, self._advantages(rollout, replace(inputs, values=values)))
+        inputs = replace(inputs, values=predicted.values, bootstrap=predicted.bootstrap)
+        return result | self._update(rollout, self._advantages(rollout, inputs))
 
     def _prepare(self, batch: Batch, rewards: Tensor) -> _Rollout:
         """Score a batch as far as needed, and take the KL penalty off its rewards."""

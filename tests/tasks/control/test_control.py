@@ -11,7 +11,7 @@ import torch
 from seqpo.policies.network import NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit, paid
 from seqpo.tasks.control.gym import GymTask
-from seqpo.types import Episode, Turn, pack
+from seqpo.types import Episode, Outcome, Turn, pack
 
 BANDIT = Bandit(((0.0, 1.0), (0.5, 0.2), (0.3, 0.3)))
 
@@ -24,8 +24,8 @@ def test_contexts_take_turns_over_all_steps():
 def test_a_pull_by_hand():
     pull = BANDIT.starts(2, step=0)[1]
     assert pull.begin().features.tolist() == [0.0, 1.0, 0.0]
-    assert pull.begin().act(0) == (0.5, True)
-    assert pull.begin().act(1) == (0.2, True)
+    assert pull.begin().act(0) == Outcome(0.5, terminated=True, truncated=False)
+    assert pull.begin().act(1) == Outcome(0.2, terminated=True, truncated=False)
 
 
 def test_turns_are_rewarded_by_what_the_environment_paid():
@@ -52,6 +52,26 @@ def test_the_episodes_of_a_group_begin_in_the_same_state():
     rewards = task.score(task.starts(2, step=3), pack(episodes))
     # CartPole pays one for every step that the pole stays up
     assert rewards.parts["return"].tolist() == [len(episode.turns) for episode in episodes]
+
+
+def test_a_time_limit_cuts_off_and_a_fall_ends():
+    gymnasium = pytest.importorskip("gymnasium")
+    gymnasium.register("ShortCartPole-v0", "gymnasium.envs.classic_control:CartPoleEnv", max_episode_steps=12)
+    torch.manual_seed(0)
+    policy = NetworkPolicy(mlp(4, 2, 8))
+    try:
+        episodes = policy.rollout(GymTask("ShortCartPole-v0").starts(8, step=0), 1, seed=0)
+    finally:
+        del gymnasium.registry["ShortCartPole-v0"]
+    assert {episode.truncated for episode in episodes} == {True, False}
+    for episode in episodes:
+        if episode.truncated:
+            assert len(episode.turns) == 12
+            assert episode.final.shape == (4,)
+            assert abs(episode.final[2]) < 0.2095  # radians at which the pole has fallen
+            assert (episode.final != episode.turns[-1].observation).any()
+        else:
+            assert episode.final is None
 
 
 def test_every_step_begins_in_new_states():

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqpo.types import Batch, Rewards
+from seqpo.types import Batch, Outcome, Rewards
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Pull:
         row: NDArray[np.float32] = np.eye(self.contexts, dtype=np.float32)[self.context]
         return row
 
-    def act(self, action: int) -> tuple[float, bool]:
+    def act(self, action: int) -> Outcome:
         """Pull an arm; the episode is over."""
-        return self.payoffs[action], True
+        return Outcome(self.payoffs[action], terminated=True)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqpo.tasks.control.bandit import paid
-from seqpo.types import Batch, Rewards
+from seqpo.types import Batch, Outcome, Rewards
 
 
 class GymEnv:
@@ -25,10 +25,10 @@ class GymEnv:
         """The last observation, flat."""
         return np.asarray(self._seen, dtype=np.float32).reshape(-1)
 
-    def act(self, action: int) -> tuple[float, bool]:
+    def act(self, action: int) -> Outcome:
         """Step the environment."""
         self._seen, reward, terminated, truncated, _ = self._env.step(action)
-        return float(reward), bool(terminated or truncated)
+        return Outcome(float(reward), bool(terminated), bool(truncated))
 
 
 @dataclass(frozen=True)
