@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-adapters docs lint types contracts check clean
+.PHONY: demo test test-adapters bench docs lint types contracts check clean
 
 demo: .venv/demo
 	$(BIN)/seqpo demo --out runs/demo
@@ -15,6 +15,11 @@ test: .venv/dev
 test-adapters: .venv-trl/done .venv-verl/done
 	.venv-trl/bin/python -m pytest -q tests/adapters
 	.venv-verl/bin/python -m pytest -q tests/adapters
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks rollout --rounds 3
+	$(BIN)/python -m benchmarks update
+	$(BIN)/python -m benchmarks read-write
 
 docs: .venv/dev
 	$(BIN)/python docs/build.py

@@ -21,8 +21,9 @@ from seqpo.sampling import Uniforms, choose
 from seqpo.tasks.read_write.agent import WRITE, Agent, AgentConfig
 from seqpo.tasks.read_write.decoding import Decoding, Step, Steps
 from seqpo.tasks.read_write.policy import ReadWritePolicy, steps
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.translator.network import RecurrentTranslator, TranslatorConfig
-from seqpo.types import Episode, Source
+from seqpo.types import Episode
 
 START, STOP, END = 0, 1, 2
 SEED = 1

@@ -97,10 +97,10 @@ def contestants(policy: CausalLMPolicy, episodes: Sequence[Episode]) -> dict[str
     """Return the three ways to compute the gradient of the same loss: each returns it, end to end."""
     packed = pack(episodes)
     by_turn = [
-        pack([told_afresh(episode, [turn]) for episode in episodes if turn < len(episode.turns)])
+        pack([from_scratch(episode, [turn]) for episode in episodes if turn < len(episode.turns)])
         for turn in range(max(len(episode.turns) for episode in episodes))
     ]
-    rows = pack([told_afresh(episode, range(len(episode.turns))) for episode in episodes])
+    rows = pack([from_scratch(episode, range(len(episode.turns))) for episode in episodes])
     return {
         "packed": lambda: _gradient(policy, [packed]),
         "per-turn": lambda: _gradient(policy, by_turn),
@@ -121,7 +121,7 @@ def check(ways: dict[str, Callable[[], Tensor]]) -> dict[str, float]:
     }
 
 
-def told_afresh(episode: Episode, chosen: Sequence[int]) -> Episode:
+def from_scratch(episode: Episode, chosen: Sequence[int]) -> Episode:
     """Return some turns of an episode, each of which observes the whole history."""
     history: list[int] = []
     turns = []

@@ -71,7 +71,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Stream:
-    """A source sentence as a script of the engine.
+    """A source sentence as an environment of the engine.
 
     Attributes:
         chunks: source tokens of each turn.

@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets import Dataset
 from trl import GRPOConfig
 
-from seqpo.adapters.trl import Rollout, SeqPOTrainer, judged_by
+from seqpo.adapters.trl import Rollout, SeqPOTrainer, scored_by
 from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.policies.models import ModelConfig, new_model
 from seqpo.tasks.translation import grammar, quality
@@ -19,7 +19,7 @@ from seqpo.tasks.translation.task import TranslationTask
 from seqpo.tasks.translation.vocabulary import train_tokenizer
 from seqpo.training.optimizer import OptimizerConfig
 from seqpo.training.supervised import SupervisedConfig, train_supervised
-from seqpo.training.world import World, full_weights
+from seqpo.training.world import full_weights
 from seqpo.types import pack
 
 warm_up, steps, out = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
@@ -33,7 +33,6 @@ train_supervised(
     policy,
     task,
     SupervisedConfig(warm_up, batch=32, optimizer=OptimizerConfig(lr=3e-3)),
-    world=World(),
     stage=out / "sft",
 )
 
@@ -68,7 +67,7 @@ args = GRPOConfig(
 )
 trainer = SeqPOTrainer(
     model,
-    judged_by(task.judge, starts.__getitem__),
+    scored_by(task.score, starts.__getitem__),
     args,
     train_dataset=Dataset.from_dict({"prompt": list(starts)}),
     processing_class=tokenizer,

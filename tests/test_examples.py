@@ -19,4 +19,11 @@ def test_the_library_in_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     runpy.run_path(str(EXAMPLES / "ten_lines.py"), run_name="__main__")
     assert capsys.readouterr().out.startswith("READ ")
     assert checkpoints.latest(tmp_path / "sft")
-    assert checkpoints.latest(tmp_path / "seqpo")
+    assert checkpoints.latest(tmp_path / "policy")
+
+
+def test_the_readme_shows_the_same_ten_lines():
+    example = (EXAMPLES / "ten_lines.py").read_text(encoding="utf-8")
+    body = example[example.index("import seqpo") :]
+    body = body.replace("int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])", '600, 30, Path("runs/ten")')
+    assert body in (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqpo.records import RecordError, decode
+from seqpo.records import RecordError, decode, refuse_changed
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,11 @@ outers = st.builds(
 @given(outers)
 def test_a_record_survives_json(record: Outer):
     assert decode(Outer, json.loads(json.dumps(asdict(record))), name="it") == record
+
+
+def test_options_without_effect_are_refused_by_the_beginning_of_their_names():
+    refuse_changed(Outer("a", table={"x": (1.0, 2.0)}), ("count", "in"), "it is so")
+    with pytest.raises(ValueError, match=r"^count = 2 would have no effect: it is so; leave it at 0$"):
+        refuse_changed(Outer("a", count=2), ("co",), "it is so")
+    with pytest.raises(ValueError, match=r"^table = \{'x': \(1.0, 2.0\)\} would have no effect.* leave it at \{\}$"):
+        refuse_changed(Outer("a", table={"x": (1.0, 2.0)}), ("table",), "it is so")

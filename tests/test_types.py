@@ -60,7 +60,7 @@ def test_token_index_is_packing_in_another_order(shape: list[list[int]], rng):
     assert batch.actions[batch.token_index(chosen)].tolist() == pack(episodes[i] for i in chosen).actions.tolist()
 
 
-def test_a_judgement_of_the_episode_stands_at_its_last_turn():
+def test_a_score_of_the_episode_stands_at_its_last_turn():
     segments = pack(EPISODES).segments
     rewards = Rewards.at_end(torch.tensor([1.0, 2.0, 3.0]), segments, {"quality": torch.zeros(3)})
     assert rewards.values.tolist() == [0, 1, 2, 3]

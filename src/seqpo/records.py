@@ -33,6 +33,24 @@ def decode(kind: type[T], data: object, *, name: str) -> T:
     return record
 
 
+def refuse_changed(config: Any, beginnings: tuple[str, ...], why: str) -> None:
+    """Raise where a field of a dataclass, of a name that begins so, has been changed without an effect.
+
+    Args:
+        config: the dataclass; what its fields' defaults are is not changed.
+        beginnings: of names; a whole name is a beginning too.
+        why: it has no effect.
+
+    Raises:
+        ValueError: naming the field and its default.
+    """
+    for item in fields(config):
+        value = getattr(config, item.name)
+        default = item.default if item.default_factory is MISSING else item.default_factory()
+        if item.name.startswith(beginnings) and value != default:
+            raise ValueError(f"{item.name} = {value!r} would have no effect: {why}; leave it at {default!r}")
+
+
 def _value(kind: Any, value: object, key: str, name: str) -> Any:
     """Read a value as `kind`: a dataclass, tuple, dict, literal, scalar, or union of scalars."""
     if isinstance(kind, type) and is_dataclass(kind):

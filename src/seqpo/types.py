@@ -1,17 +1,16 @@
-"""What flows through everything: turns, episodes, and the packed batch of their action tokens."""
+"""What flows through everything (turns, episodes, the packed batch of their action tokens), and who makes it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate, chain
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from seqpo.segments import Segments
+from seqpo.segments import Level, Segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,50 +97,12 @@ class Observation:
     quota: int | None = None
 
 
-@dataclass(frozen=True)
-class Source:
-    """A source sentence, as it is read: a word at a time, and in the end the mark of its end.
-
-    Attributes:
-        words: the tokens of each word.
-        end: the tokens that mark the end, x_η = `</s>`; to read them is a READ of no word.
-
-    Raises:
-        ValueError: no word, or nothing to be read in one of them.
-    """
-
-    words: tuple[tuple[int, ...], ...]
-    end: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if not self.words or not all(self.words) or not self.end:
-            raise ValueError(f"a source needs a word, and tokens in every word and in its end mark, got {self}")
-
-    @cached_property
-    def tokens(self) -> tuple[int, ...]:
-        """All tokens, the end mark's included."""
-        return (*chain.from_iterable(self.words), *self.end)
-
-    @cached_property
-    def bounds(self) -> tuple[int, ...]:
-        """Number of tokens that have been read after each READ."""
-        return tuple(accumulate(len(piece) for piece in (*self.words, self.end)))
-
-
-class TokenEnv(Protocol):
-    """A start for a language model: a source that is read chunk by chunk, or a single prompt."""
-
-    def observe(self, answers: Sequence[tuple[int, ...]]) -> Observation | None:
-        """Return what the policy is shown after the `answers` of the earlier turns; None when all is over."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Rewards:
-    """How episodes were judged.
+    """How episodes were scored.
 
     Attributes:
-        values: `[turns]` reward of each turn of the packed batch; a judgement of the whole episode stands at
+        values: `[turns]` reward of each turn of the packed batch; a score of the whole episode stands at
             its last turn.
         parts: what the rewards were made of, for the log: a number per episode under each name.
     """
@@ -211,3 +172,126 @@ def pack(
 
 def _owners(counts: list[int]) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+
+
+class Scorer(Protocol):
+    """A policy whose actions have differentiable log-probs: all that learning from demonstrations needs."""
+
+    module: nn.Module
+
+    def logprobs(self, batch: Batch) -> Tensor:
+        """Score the action tokens of a batch: `[N]`."""
+        ...
+
+    def num_tokens(self, episodes: Sequence[Episode]) -> list[int]:
+        """What a forward pass costs for each episode, in tokens."""
+        ...
+
+    def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
+        """Write a folder that holds these weights, named as in the module's state, and all that `load` needs."""
+        ...
+
+    def load(self, folder: Path) -> Mapping[str, Tensor]:
+        """Read the weights that `save` wrote, by the names of the module's state, in the precision they were saved in.
+
+        Raises:
+            ValueError: none that this policy could use.
+        """
+        ...
+
+
+class Policy(Scorer, Protocol):
+    """A policy that can be trained by its own episodes: it samples them, and scores them."""
+
+    def rollout(self, starts: Sequence[Any], group_size: int, *, seed: int | None, first: int = 0) -> list[Episode]:
+        """Sample a group of episodes from each start, numbered from `first`; greedily where `seed` is None."""
+        ...
+
+    def update_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Sample with these weights from now on."""
+        ...
+
+
+class Critic(Protocol):
+    """Predicts what is still to come."""
+
+    module: nn.Module
+
+    @property
+    def level(self) -> Level:
+        """What it values: each action token, each turn, or the start of each episode ("sequence").
+
+        A value may depend on all that lies before its unit, and on nothing of the unit itself.
+        """
+        ...
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Return `[units]` values, or their logits where it learns by cross-entropy; differentiable."""
+        ...
+
+
+@runtime_checkable
+class HasFinalValues(Protocol):
+    """A critic that can also value what followed the last action of an episode that was cut off."""
+
+    def predict_final(self, batch: Batch) -> Tensor:
+        """Return `[episodes]` values, or logits like those of `predict`, of `Episode.final`.
+
+        Asked only where an episode of any process was truncated. What it says of the other episodes is not used.
+        """
+        ...
+
+
+class Task(Protocol):
+    """Where episodes start, and how they are scored."""
+
+    def starts(self, count: int, *, step: int) -> Sequence[Any]:
+        """Return the starts of a step; a function of the step alone."""
+        ...
+
+    def score(self, starts: Sequence[Any], batch: Batch) -> Rewards:
+        """Score a batch whose groups come from the starts, in order."""
+        ...
+
+
+class Demonstrates(Protocol):
+    """A task that can show how it is done."""
+
+    def demonstrations(self, count: int, *, step: int) -> list[Episode]:
+        """Return the episodes of a step; a function of the step alone."""
+        ...
+
+
+@runtime_checkable
+class HasStates(Protocol):
+    """A task that knows when two turns were chosen in the same state."""
+
+    def states(self, starts: Sequence[Any], batch: Batch) -> Tensor:
+        """Return `[turns]` indices: the same for the same state of the same group."""
+        ...
+
+
+@runtime_checkable
+class HasStartIds(Protocol):
+    """A task whose starts come again, and are known by a number."""
+
+    @property
+    def num_starts(self) -> int:
+        """Number of all starts."""
+        ...
+
+    def start_ids(self, starts: Sequence[Any]) -> Tensor:
+        """Return `[starts]` their numbers."""
+        ...
+
+
+class TokenEnv(Protocol):
+    """A start for a language model: a source that is read chunk by chunk, or a single prompt."""
+
+    def observe(self, answers: Sequence[tuple[int, ...]]) -> Observation | None:
+        """Return what the policy is shown after the `answers` of the earlier turns; None when all is over."""
+        ...
+
+
+DevEvaluation = Callable[[Mapping[str, Tensor]], dict[str, float]]
+"""Measures the policy with the given weights, for the learning curve."""

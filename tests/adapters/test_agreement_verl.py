@@ -50,7 +50,7 @@ def assert_same(found: Tensor, expected: Tensor, batch: Batch) -> None:
 
 
 def clip(aggregate: Any, dual: float | None, max_length: int | None = None) -> Objective:
-    credit: Any = "token" if max_length else "credit_level"
+    credit: Any = "token" if max_length else "level"
     return Objective("token", Identity(), Clip(0.2, 0.2, dual), aggregate, credit=credit, max_length=max_length)
 
 

@@ -19,7 +19,7 @@ pytest.importorskip("trl", reason="needs TRL: `make test-adapters` runs this in 
 
 from seqpo import advantages, objectives
 from seqpo.adapters import trl as adapter
-from seqpo.adapters.trl import SeqPOTrainer, action_mask, as_completions, compare, judged_by
+from seqpo.adapters.trl import SeqPOTrainer, action_mask, as_completions, compare, scored_by
 from seqpo.objectives import Padded
 from seqpo.policies.causal_lm import rows_of
 from seqpo.tasks.translation.task import TranslationStart
@@ -271,7 +271,7 @@ def test_episodes_survive_the_way_to_completions_and_back():
         assert columns["episode"][number] is episode
 
 
-def test_turns_that_start_afresh_are_refused():
+def test_turns_that_reset_the_context_are_refused():
     turns = tuple(Turn(Observation((1, 2), reset_context=True), (3,), (-0.5,)) for _ in range(2))
     with pytest.raises(ValueError, match="can't reset the context"):
         as_completions([Episode(0, turns)])
@@ -313,7 +313,7 @@ def test_sampling_options_that_the_engine_does_not_know_are_refused(tmp_path: Pa
         generation(made)
 
 
-def test_the_judgement_of_a_task_becomes_a_reward_function():
+def test_the_score_of_a_task_becomes_a_reward_function():
     logged: dict[str, float] = {}
 
     def score(starts: Any, batch: Any) -> Rewards:
@@ -321,7 +321,7 @@ def test_the_judgement_of_a_task_becomes_a_reward_function():
         return Rewards(torch.arange(1.0, 6.0), {"quality": torch.tensor([1.0, 3.0])})
 
     turns = [Turn(Observation((1,)), (2,), (0.0,))] * 3
-    found = judged_by(score, str.lower)(
+    found = scored_by(score, str.lower)(
         prompts=["A", "B"],
         episode=[Episode(0, tuple(turns)), Episode(1, tuple(turns[:2]))],
         log_metric=logged.__setitem__,

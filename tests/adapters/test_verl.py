@@ -61,7 +61,7 @@ def theirs(batch: Batch, config: Any, **extra: Any) -> tuple[Tensor, dict[str, f
 
 @pytest.mark.parametrize("name", objectives.names())
 def test_policy_loss_is_the_objective(name: str) -> None:
-    batch = make_batch(per_token=objectives.get(name).unit == "token")
+    batch = make_batch(per_token=objectives.get(name).level == "token")
     loss, metrics = theirs(batch, actor(f"seqpo.{name}"))
     direct = ours(batch, name)
     same(loss, direct.value)
@@ -332,7 +332,7 @@ def test_greedy_returns_are_remaxs_baseline() -> None:
     layout = batch.layout
     given = AdvantageInputs(greedy=torch.tensor([2.0, 3.0], dtype=torch.float64))
     same(found, layout.pad(advantages.get("remax")(turn_rewards(batch, rewards), layout.segments, given)))
-    with pytest.raises(ValueError, match=r"needs given\.greedy"):
+    with pytest.raises(ValueError, match=r"needs inputs\.greedy"):
         estimated(batch, rewards, "seqpo.remax")
 
 

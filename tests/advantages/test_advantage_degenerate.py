@@ -1,4 +1,4 @@
-"""Groups of one, no variance, and episodes that could not be judged."""
+"""Groups of one, no variance, and episodes that could not be scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seqpo import advantages
 from seqpo.advantages import Comparison
 from seqpo.advantages.reference import Batch, Episode, Start, Turn
-from tests.support.advantage_batches import batches, compute, only, rows, simple, unjudged
+from tests.support.advantage_batches import batches, compute, only, rows, simple, unscored
 from tests.support.advantage_cases import CASES, Case
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -46,21 +46,21 @@ def test_the_same_return_everywhere_is_no_reason_to_learn(
 @every_case
 @some
 @given(batch=batches, chosen=st.sets(st.integers(0, 5), min_size=1))
-def test_an_unjudged_episode_is_as_though_it_had_not_been_played(case: Case, batch: Batch, chosen: set[int]):
-    judged = [index for index in range(len(batch.episodes)) if index not in chosen]
-    found = rows(batch, compute(case.build(), unjudged(batch, chosen)))
+def test_an_unscored_episode_is_as_though_it_had_not_been_played(case: Case, batch: Batch, chosen: set[int]):
+    scored = [index for index in range(len(batch.episodes)) if index not in chosen]
+    found = rows(batch, compute(case.build(), unscored(batch, chosen)))
     assert all(a == 0 for index in chosen if index < len(found) for a in found[index])
-    if judged:
-        without = compute(case.build(), only(batch, judged))
-        assert [a for index in judged for a in found[index]] == pytest.approx(without, rel=1e-9, abs=1e-9)
+    if scored:
+        without = compute(case.build(), only(batch, scored))
+        assert [a for index in scored for a in found[index]] == pytest.approx(without, rel=1e-9, abs=1e-9)
 
 
 @every_case
 @some
 @given(batch=batches, group=st.integers(0, 2))
-def test_a_group_of_unjudged_episodes_gets_nothing(case: Case, batch: Batch, group: int):
+def test_a_group_of_unscored_episodes_gets_nothing(case: Case, batch: Batch, group: int):
     lost = [index for index, episode in enumerate(batch.episodes) if episode.group == group]
-    found = rows(batch, compute(case.build(), unjudged(batch, lost)))
+    found = rows(batch, compute(case.build(), unscored(batch, lost)))
     assert all(a == 0 for index in lost for a in found[index])
     assert all(math.isfinite(a) for row in found for a in row)
 
@@ -68,27 +68,27 @@ def test_a_group_of_unjudged_episodes_gets_nothing(case: Case, batch: Batch, gro
 @every_case
 @some
 @given(batch=batches)
-def test_nothing_judged_is_nothing_learnt(case: Case, batch: Batch):
-    found = compute(case.build(), unjudged(batch, range(len(batch.episodes))))
+def test_nothing_scored_is_nothing_learnt(case: Case, batch: Batch):
+    found = compute(case.build(), unscored(batch, range(len(batch.episodes))))
     assert found == [0] * len(found)
 
 
 @pytest.mark.parametrize("name", ["gu", "spo"])
 @some
 @given(first=batches, second=batches, chosen=st.sets(st.integers(0, 5)), all_lost=st.booleans())
-def test_an_unjudged_episode_is_not_remembered(
+def test_an_unscored_episode_is_not_remembered(
     name: str, first: Batch, second: Batch, chosen: set[int], all_lost: bool
 ):
     chosen = set(range(6)) if all_lost else chosen
-    judged = [index for index in range(len(first.episodes)) if index not in chosen]
+    scored = [index for index in range(len(first.episodes)) if index not in chosen]
     met, without = advantages.get(name), advantages.get(name)
-    compute(met, unjudged(first, chosen))
-    if judged:
-        compute(without, only(first, judged))
+    compute(met, unscored(first, chosen))
+    if scored:
+        compute(without, only(first, scored))
     assert compute(met, second) == pytest.approx(compute(without, second), rel=1e-6, abs=1e-6)
 
 
-def test_without_a_judged_greedy_episode_there_is_nothing_to_compare_with():
+def test_without_a_scored_greedy_episode_there_is_nothing_to_compare_with():
     batch = simple([1.0, 2.0], [4.0, 7.0])
     batch = replace(batch, starts=(Start(greedy=math.nan), Start(greedy=5.0)))
     assert compute(advantages.get("remax"), batch) == [0, 0, -1, 2]

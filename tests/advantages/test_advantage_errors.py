@@ -31,19 +31,22 @@ def test_options_replace_defaults():
         ("ppo", {}, "unknown advantage 'ppo': choose one of reinforce, grpo, "),
         ("dr-grpo", {"gamma": 1}, "advantage 'dr-grpo' has no option gamma; its options: none"),
         ("gu", {"b": 1, "a": 1}, "advantage 'gu' has no option a, b; its options: discount, rate"),
-        ("grpo", {"scale": "std"}, "unknown scale 'std': choose one of none, group-std, batch-std, whiten-units, "),
-        ("sppo", {"credit": "turn"}, "unknown credit 'turn': choose one of sequence, return-to-go"),
+        (
+            "grpo",
+            {"scale": "std"},
+            "option scale can't be 'std': choose one of none, group-std, batch-std, whiten-units, ",
+        ),
+        ("sppo", {"credit": "turn"}, "option credit can't be 'turn': choose one of sequence, return-to-go"),
         ("reinforce", {"discount": 0.5}, "discount belongs to credit 'return-to-go'"),
-        ("gigpo", {"scale": "batch-std"}, "unknown scale 'batch-std': choose one of group-std, none"),
-        ("gae", {"level": "sequence"}, "unknown level 'sequence': a critic's values are a token's or a turn's"),
+        ("gigpo", {"scale": "batch-std"}, "option scale can't be 'batch-std': choose one of group-std, none"),
+        ("gae", {"level": "sequence"}, "option level can't be 'sequence': choose one of token, turn"),
         ("gae", {"discount": 1.5}, "discount and gae_lambda lie between 0 and 1, got 1.5 and 1.0"),
         ("gae", {"gae_lambda": -0.1}, "discount and gae_lambda lie between 0 and 1, got 1.0 and -0.1"),
         ("gu", {"rate": 0.0}, "above 0 and up to 1, got 0.0"),
         ("gu", {"rate": 1.5}, "above 0 and up to 1, got 1.5"),
-        ("spo", {"half_life": 0.0}, "half_life must be positive"),
-        ("spo", {"rho_min": 0.9, "rho_max": 0.8}, "0 ≤ rho_min ≤ rho_max < 1"),
-        ("spo", {"rho_max": 1.0}, "0 ≤ rho_min ≤ rho_max < 1"),
-        ("spo", {"rho_min": -0.1}, "0 ≤ rho_min ≤ rho_max < 1"),
+        ("spo", {"visits": 0.0}, "visits are positive, got 0.96 and 0.0"),
+        ("spo", {"rho": 1.0}, "rho lies from 0 to below 1"),
+        ("spo", {"rho": -0.1}, "rho lies from 0 to below 1"),
     ],
 )
 def test_a_wrong_option_raises(name: str, options: dict[str, Any], message: str):
@@ -55,6 +58,8 @@ def test_a_wrong_option_raises(name: str, options: dict[str, Any], message: str)
     ("options", "message"),
     [
         ({"baseline": "mean"}, "unknown baseline 'mean': choose one of none, group-mean, leave-one-out, "),
+        ({"scale": "std"}, "unknown scale 'std': choose one of none, group-std, batch-std, whiten-units, "),
+        ({"credit": "turn"}, "unknown credit 'turn': choose one of sequence, return-to-go"),
         ({"baseline": "none", "scale": "group-std"}, "a deviation needs a baseline"),
         ({"baseline": "none", "scale": "batch-std"}, "a deviation needs a baseline"),
         ({"baseline": "none", "scale": "informative"}, "it needs their baseline"),
@@ -68,6 +73,13 @@ def test_a_wrong_option_raises(name: str, options: dict[str, Any], message: str)
 def test_choices_without_meaning_raise(options: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=re.escape(message)):
         Comparison(**options)
+
+
+def test_a_level_or_scale_without_meaning_raises():
+    with pytest.raises(ValueError, match="unknown level 'sequence': a critic's values are a token's or a turn's"):
+        GAE("sequence")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown scale 'batch-std': choose one of group-std, none"):
+        SameState(scale="batch-std")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", advantages.names())

@@ -14,7 +14,7 @@ from torch import Tensor
 from seqpo.advantages import GAE, gae
 from seqpo.advantages.reference import Batch, Episode, Start, Turn, to_go
 from seqpo.advantages.reference import gae as summed
-from tests.support.advantage_batches import batches, given_of, segments_of
+from tests.support.advantage_batches import batches, inputs_of, segments_of
 
 Level = Literal["token", "turn"]
 
@@ -29,13 +29,13 @@ def rewards_of(batch: Batch) -> Tensor:
 
 
 def values_of(batch: Batch, level: Level) -> Tensor:
-    values = given_of(batch, GAE(level)).values
+    values = inputs_of(batch, GAE(level)).values
     assert values is not None
     return values
 
 
 def estimate(batch: Batch, level: Level, discount: float, gae_lambda: float) -> tuple[Tensor, Tensor]:
-    bootstrap = given_of(batch, GAE(level)).bootstrap
+    bootstrap = inputs_of(batch, GAE(level)).bootstrap
     return gae(rewards_of(batch), values_of(batch, level), segments_of(batch), level, discount, gae_lambda, bootstrap)
 
 
@@ -97,7 +97,7 @@ def test_a_cut_where_the_critic_is_right_changes_nothing_before_it(
     _, targets = estimate(one, level, discount, gae_lambda)
     values = values_of(one, level).clone()
     values[kept] = targets[kept]  # which does not depend on the value there
-    segments, rewards, boot = segments_of(one), rewards_of(one), given_of(one, GAE(level)).bootstrap
+    segments, rewards, boot = segments_of(one), rewards_of(one), inputs_of(one, GAE(level)).bootstrap
     expected, _ = gae(rewards, values, segments, level, discount, gae_lambda, boot)
     segments = segments_of(replace(batch, episodes=(short,)))
     found, _ = gae(rewards[:-1], values[:kept], segments, level, discount, gae_lambda, targets[kept : kept + 1])
@@ -182,7 +182,7 @@ def test_it_does_not_leak_into_other_episodes(level: Level, batch: Batch, other:
 @some
 @given(batch=batches)
 def test_a_perfect_critic_leaves_nothing(level: Level, batch: Batch):
-    boot = given_of(batch, GAE(level)).bootstrap
+    boot = inputs_of(batch, GAE(level)).bootstrap
     returns, _ = gae(rewards_of(batch), 0 * values_of(batch, level), segments_of(batch), level, bootstrap=boot)
     surprise, targets = gae(rewards_of(batch), returns, segments_of(batch), level, 1.0, 0.5, boot)
     torch.testing.assert_close(surprise, torch.zeros_like(returns))
@@ -193,11 +193,11 @@ def test_a_perfect_critic_leaves_nothing(level: Level, batch: Batch):
 @some
 @given(batch=batches)
 def test_whitening_counts_every_unit_once(level: Level, batch: Batch):
-    segments, given_values = segments_of(batch), given_of(batch, GAE(level))
+    segments, inputs = segments_of(batch), inputs_of(batch, GAE(level))
     plain, _ = estimate(batch, level, 1.0, 0.9)
     spread = plain.std() if plain.numel() > 1 else 0
     expected = segments.spread((plain - plain.mean()) / (spread + 1e-6), level)
-    found = GAE(level, gae_lambda=0.9)(rewards_of(batch), segments, given_values)
+    found = GAE(level, gae_lambda=0.9)(rewards_of(batch), segments, inputs)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 

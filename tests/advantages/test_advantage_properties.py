@@ -21,7 +21,7 @@ from tests.support.advantage_batches import (
     scaled,
     shifted,
     simple,
-    unjudged,
+    unscored,
 )
 from tests.support.advantage_cases import CASES, Case
 
@@ -102,7 +102,7 @@ def test_the_unit_of_rewards(case: Case, batch: Batch, factor: int):
 @few
 @given(first=batches, second=batches, lost=st.sets(st.integers(0, 5)))
 def test_two_processes_are_one(case: Case, first: Batch, second: Batch, lost: set[int]):
-    first = unjudged(first, lost)
+    first = unscored(first, lost)
     together = compute(case.build(), joined(first, second))
     found = Processes().compute([case.build(), case.build()], [first, second])
     assert found == pytest.approx(together, rel=1e-9, abs=1e-9)

@@ -77,21 +77,20 @@ def value_of(running: RunningValue, number: int = 0) -> float:
 
 
 def test_running_value_of_three_visits_by_hand():
-    # rho_min = ½: the prior is worth 1 / (1 − ½) = 2 visits, so the counts are S, W = 1, 2
-    running = RunningValue(prior=0.5, half_life=0.1, rho_min=0.5, rho_max=0.9)
+    # the prior is worth 2 visits, so the counts are S, W = 1, 2
+    running = RunningValue(prior=0.5, visits=2, rho=0.9)
     counts = []
-    for wins, drift in (([1, 1], 0.0), ([0], 0.05), ([1, 0], 10.0)):
-        batch = replace(simple(wins), starts=(Start(number=0, drift=drift),))
-        compute(running, batch)
+    for wins in ([1, 1], [0], [1, 0]):
+        compute(running, simple(wins))
         counts.append(running.state_dict()["counts"][:, 0].tolist())
-    assert counts[0] == pytest.approx([0.9 * 1 + 2, 0.9 * 2 + 2])  # no drift: rho_max
-    assert counts[1] == pytest.approx([2.9 / sqrt(2), 3.8 / sqrt(2) + 1])  # half a half-life: 2^(−½)
-    assert counts[2] == pytest.approx([counts[1][0] / 2 + 1, counts[1][1] / 2 + 2])  # rho_min
+    assert counts[0] == pytest.approx([0.9 * 1 + 2, 0.9 * 2 + 2])
+    assert counts[1] == pytest.approx([0.9 * 2.9, 0.9 * 3.8 + 1])
+    assert counts[2] == pytest.approx([0.9 * 2.61 + 1, 0.9 * 4.42 + 2])
 
 
 def test_wins_and_visits_are_the_counts_of_a_beta_distribution():
     # α = S and β = W − S: a win adds one to α, a loss one to β, and both forget alike
-    running, alpha, beta = RunningValue(prior=0.25, rho_min=0.75, rho_max=0.75), 1.0, 3.0
+    running, alpha, beta = RunningValue(prior=0.25, visits=4, rho=0.75), 1.0, 3.0
     for won in (1, 0, 1, 1):
         compute(running, simple([won]))
         alpha, beta = 0.75 * alpha + won, 0.75 * beta + 1 - won
@@ -99,7 +98,7 @@ def test_wins_and_visits_are_the_counts_of_a_beta_distribution():
 
 
 def test_the_value_is_the_one_from_before_the_visit():
-    running = RunningValue(prior=0.5, rho_min=0.5, rho_max=0.5)
+    running = RunningValue(prior=0.5, visits=2, rho=0.5)
     # start 0: S, W = 1, 2, then ½·1 + 2, ½·2 + 1 = 2.5, 2; start 1: 1, 2, then 0.5, 2
     # differences: 2 − ½ and 0 − ½: ±1 about ½, over √2
     assert compute(running, simple([2], [0])) == pytest.approx([1 / sqrt(2), -1 / sqrt(2)], abs=1e-5)
@@ -119,25 +118,18 @@ def test_a_start_that_was_not_visited_keeps_its_prior():
     assert running.state_dict()["counts"][:, 0].tolist() == before
 
 
-def test_without_a_drift_the_past_fades_the_slowest():
-    running, batch = RunningValue(rho_min=0.5, rho_max=0.75), simple([1])
-    starts = AdvantageInputs(starts=torch.tensor([0]), num_starts=1)
-    running(torch.tensor([1.0], dtype=torch.float64), segments_of(batch), starts)
-    assert running.state_dict()["counts"].flatten().tolist() == [0.75 * 1 + 1, 0.75 * 2 + 1]
-
-
 def test_two_groups_of_one_start_are_one_visit():
-    twice = replace(simple([1, 0], [1]), starts=(Start(2, drift=0.02), Start(2, drift=0.02)))
-    once = replace(simple([1, 0, 1]), starts=(Start(2, drift=0.02),))
+    twice = replace(simple([1, 0], [1]), starts=(Start(2), Start(2)))
+    once = replace(simple([1, 0, 1]), starts=(Start(2),))
     apart, together = RunningValue(), RunningValue()
     assert compute(apart, twice) == pytest.approx(compute(together, once), rel=1e-12)
     torch.testing.assert_close(apart.state_dict(), together.state_dict())
 
 
 @some
-@given(steps=steps_of, prior=st.sampled_from([0.0, 0.5]), half_life=st.sampled_from([0.02, 0.2]))
-def test_running_value_equals_the_loops(steps: list[Batch], prior: float, half_life: float):
-    options = {"prior": prior, "half_life": half_life, "rho_min": 0.6, "rho_max": 0.95}
+@given(steps=steps_of, prior=st.sampled_from([0.0, 0.5]), rho=st.sampled_from([0.6, 0.95]))
+def test_running_value_equals_the_loops(steps: list[Batch], prior: float, rho: float):
+    options = {"prior": prior, "visits": 2.5, "rho": rho}
     running = advantages.get("spo", **options)
     for index, batch in enumerate(steps):
         expected = spo(*steps[: index + 1], **options)
@@ -154,9 +146,9 @@ def test_another_population_raises():
 
 @pytest.mark.parametrize(("number", "num_starts"), [(0, 0), (5, 5), (-1, 5)])
 def test_a_start_outside_the_population_raises(number: int, num_starts: int):
-    given_starts = AdvantageInputs(starts=torch.tensor([number]), num_starts=num_starts)
+    inputs = AdvantageInputs(starts=torch.tensor([number]), num_starts=num_starts)
     with pytest.raises(ValueError, match=f"0 or more, and below inputs.num_starts = {num_starts}"):
-        RunningValue()(torch.tensor([1.0]), segments_of(simple([1])), given_starts)
+        RunningValue()(torch.tensor([1.0]), segments_of(simple([1])), inputs)
 
 
 # Both.

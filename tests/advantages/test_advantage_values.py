@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from seqpo import advantages
 from seqpo.advantages import Advantage
 from seqpo.advantages.reference import Batch, Episode, Start, Turn
-from tests.support.advantage_batches import batches, compute, given_of, rows, segments_of
+from tests.support.advantage_batches import batches, compute, inputs_of, rows, segments_of
 from tests.support.advantage_cases import CASES, Case
 
 # Group 0: an episode of turns with rewards 1 and 3, of one token and two, and one of a token with reward 2.
@@ -109,7 +109,7 @@ def test_equals_the_loops(case: Case, batch: Batch):
 def test_where_nothing_was_cut_off_a_bootstrap_changes_nothing(case: Case, batch: Batch):
     ended = replace(batch, episodes=tuple(replace(episode, bootstrap=0.0) for episode in batch.episodes))
     rewards = torch.tensor([turn.reward for episode in ended.episodes for turn in episode.turns])
-    inputs, segments = given_of(ended, case.build(), rewards.dtype), segments_of(ended)
+    inputs, segments = inputs_of(ended, case.build(), rewards.dtype), segments_of(ended)
     without = case.build()(rewards, segments, replace(inputs, bootstrap=None))
     assert torch.equal(case.build()(rewards, segments, inputs), without)
 

@@ -22,7 +22,7 @@ from seqpo.advantages import (
     squared_value_loss,
 )
 from seqpo.advantages.reference import Batch, Episode, Start, Turn
-from tests.support.advantage_batches import batches, compute, given_of, segments_of
+from tests.support.advantage_batches import batches, compute, inputs_of, segments_of
 
 some = settings(max_examples=40, deadline=None)
 
@@ -67,7 +67,7 @@ def teacher(name: str) -> HasCriticTargets:
 
 
 def targets_of(advantage: HasCriticTargets, batch: Batch, rewards: Tensor) -> Tensor:
-    inputs = given_of(batch, advantage)  # type: ignore[arg-type]
+    inputs = inputs_of(batch, advantage)  # type: ignore[arg-type]
     assert inputs.values is not None
     found = advantage.targets(rewards, segments_of(batch), inputs)
     assert found.shape == inputs.values.shape
@@ -105,7 +105,7 @@ def test_targets_need_values(name: str):
 
 
 @pytest.mark.parametrize("name", TEACHERS)
-def test_an_episode_without_a_judgement_has_no_targets(name: str):
+def test_an_episode_without_a_score_has_no_targets(name: str):
     of_the_first = len(TEACHERS[name][1]) - 1
     targets = targets_of(teacher(name), BY_HAND, tensor(torch.nan, 2, 8))
     assert targets.isnan().tolist() == [True] * of_the_first + [False]
@@ -117,9 +117,9 @@ def test_a_target_is_the_value_and_what_was_better_than_it(batch: Batch, name: s
     advantage = teacher(name)
     plain = replace(advantage, whiten=False) if isinstance(advantage, GAE) else advantage
     rewards = tensor(*(turn.reward for episode in batch.episodes for turn in episode.turns))
-    segments, given_values = segments_of(batch), given_of(batch, plain)  # type: ignore[arg-type]
-    better = plain(rewards, segments, given_values)  # type: ignore[operator]
-    surprise = targets_of(advantage, batch, rewards) - given_values.values
+    segments, inputs = segments_of(batch), inputs_of(batch, plain)  # type: ignore[arg-type]
+    better = plain(rewards, segments, inputs)  # type: ignore[operator]
+    surprise = targets_of(advantage, batch, rewards) - inputs.values
     torch.testing.assert_close(segments.spread(surprise, advantage.value_level), better)
 
 

@@ -28,6 +28,6 @@ def test_settings_without_meaning_are_refused(capsys: pytest.CaptureFixture[str]
     except SystemExit as left:
         status = left.code
     assert status not in (0, None)
-    told = capsys.readouterr()
-    assert "a round and a thread at least" in (told.err + told.out).replace("│", "").replace("\n", "")
+    printed = capsys.readouterr()
+    assert "a round and a thread at least" in (printed.err + printed.out).replace("│", "").replace("\n", "")
     assert not (tmp_path / "x.json").exists()

@@ -8,7 +8,7 @@ from benchmarks import read_write
 from benchmarks.timing import BenchError, Result
 from seqpo.tasks.read_write.decoding import Step
 from seqpo.tasks.read_write.policy import steps
-from seqpo.types import Source
+from seqpo.tasks.read_write.source import Source
 
 
 @pytest.fixture(scope="module")

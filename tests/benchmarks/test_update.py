@@ -33,10 +33,10 @@ def test_chunks_of_tokens_need_less_memory_than_all_at_once(result: Result) -> N
     assert result.setup["peak bytes plain"] > 2048 * 5000 * 4
 
 
-def test_a_turn_told_afresh_shows_the_whole_history() -> None:
-    second = update.told_afresh(EPISODE, [1])
+def test_a_turn_from_scratch_shows_the_whole_history() -> None:
+    second = update.from_scratch(EPISODE, [1])
     assert second == Episode(5, (Turn(Observation((1, 2, 3, 4), reset_context=True), (5, 6), (0.0, 0.0)),))
-    assert [turn.action for turn in update.told_afresh(EPISODE, range(2)).turns] == [(3,), (5, 6)]
+    assert [turn.action for turn in update.from_scratch(EPISODE, range(2)).turns] == [(3,), (5, 6)]
 
 
 def test_a_way_that_forgets_history_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,7 @@ def test_a_way_that_forgets_history_is_caught(monkeypatch: pytest.MonkeyPatch) -
         ]
         return dataclasses.replace(episode, turns=tuple(turns[i] for i in chosen))
 
-    monkeypatch.setattr(update, "told_afresh", forgetful)
+    monkeypatch.setattr(update, "from_scratch", forgetful)
     with pytest.raises(BenchError, match="the gradient of per-turn is off by"):
         update.run(update.QUICK)
 

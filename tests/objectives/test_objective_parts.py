@@ -194,7 +194,9 @@ def test_a_combination_without_meaning_raises(parts: tuple[object, ...], options
         ("sspo", {"gate": "relu"}, "unknown gate 'relu': choose one of sigmoid, arctan"),
         ("grpo", {"dual": 1.1}, "dual clip 1.1 must exceed"),
         ("ppo", {"dual": 1.2}, "dual clip 1.2 must exceed 1 \\+ high = 1.2"),
-        ("sspo", {"level": "episode"}, "unknown level 'episode'"),
+        ("sspo", {"level": "episode"}, "option level can't be 'episode': choose one of token, turn, sequence"),
+        ("ppo", {"epsilon": "0.2"}, "option epsilon can't be '0.2': it must be of type float"),
+        ("ppo", {"dual": True}, "option dual can't be True: it must be of type float or None"),
         ("dr-grpo", {"max_length": -1}, "a number of tokens, got -1"),
         *(("vespo", {name: 0.0}, "must be positive") for name in ("k_pos", "lambda_pos", "k_neg", "lambda_neg")),
     ],
@@ -212,10 +214,10 @@ def test_an_unknown_gate_shape_raises():
 @pytest.mark.parametrize("wrong", ["logprobs", "behaviour", "advantages"])
 def test_shapes_that_differ_raise(wrong: str):
     new, old, advantages, segments = tensors(make_step([[2, 1]], 0, 0.1))
-    given_ = {"logprobs": new, "behaviour": old, "advantages": advantages}
-    given_[wrong] = given_[wrong][:2]
+    arguments = {"logprobs": new, "behaviour": old, "advantages": advantages}
+    arguments[wrong] = arguments[wrong][:2]
     with pytest.raises(ValueError, match=rf"{wrong} has shape \(2,\), segments hold 3 tokens"):
-        objectives.get("grpo")(**given_, segments=segments)
+        objectives.get("grpo")(**arguments, segments=segments)
 
 
 def test_every_entry_says_what_it_is():

@@ -16,7 +16,7 @@ from seqpo.objectives import Diagnostics, Padded
 from seqpo.objectives.reference import Step, Token, advantage_of, tokens_of, units
 from seqpo.segments import LEVELS, Denominators, Level, Segments
 from tests.support.objective_cases import CASES
-from tests.support.objective_steps import make_step, measure, seeds, shapes, steps, tensors, totals_of
+from tests.support.objective_steps import denominators_of, make_step, measure, seeds, shapes, steps, tensors
 
 every_case = pytest.mark.parametrize("label", CASES)
 few = settings(max_examples=10, deadline=None)
@@ -55,7 +55,7 @@ def test_the_groups_of_episodes_do_not_matter(label: str, step: Step, groups: li
 @given(step=steps, cuts=st.sets(st.integers(1, 4)))
 def test_micro_batches_add_up_to_the_step(label: str, step: Step, cuts: set[int]):
     edges = [0, *sorted(cut for cut in cuts if cut < len(step)), len(step)]
-    objective, denominators = CASES[label].objective, totals_of(step)
+    objective, denominators = CASES[label].objective, denominators_of(step)
     value, slope, seen = measure(objective, step)
     values, slopes, sums = 0.0, [], Diagnostics(torch.zeros(5, dtype=torch.float64))
     for a, b in pairwise(edges):
@@ -142,7 +142,7 @@ def test_narrow_numbers_are_computed_with_in_float32(
 @given(shape=shapes, seed=seeds, vary=st.sampled_from(LEVELS))
 def test_on_policy_the_gradient_is_the_weighted_score(label: str, shape: list[list[int]], seed: int, vary: Level):
     case, step = CASES[label], make_step(shape, seed, 0.0, vary)
-    denominators = totals_of(step)
+    denominators = denominators_of(step)
     shares = [
         case.share(denominators.episodes, denominators.tokens, len(episode), len(tokens_of(episode)), len(turn))
         for episode in step

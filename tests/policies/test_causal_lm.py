@@ -13,18 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from seqpo import advantages, objectives
-from seqpo.cli.build import load_tokenizer
 from seqpo.policies.causal_lm import CausalLMPolicy, rows_of
 from seqpo.policies.models import Family, add_dropout, new_model
+from seqpo.tasks.translation.build import load_tokenizer
 from seqpo.tasks.translation.dialogue import LAYOUTS, Layout
 from seqpo.tasks.translation.renderer import chat_renderer
 from seqpo.tasks.translation.task import TranslationTask
-from seqpo.training.loop import KLConfig, LoopConfig, optimize
 from seqpo.training.supervised import SupervisedConfig, train_supervised
-from seqpo.training.world import World, full_weights
+from seqpo.training.world import full_weights
 from seqpo.types import Episode, Observation, Turn, pack
-from tests.support.models import FAMILIES, STOP, Chunks, ragged_scripts, tiny
+from tests.support.models import FAMILIES, STOP, Chunks, ragged_envs, tiny
+from tests.support.training import optimized
 from tests.support.translation import SHAPE, sampled, sentences, tokenizer, translation, translator, weights
 
 CHATML = (
@@ -45,14 +44,14 @@ def test_scores_are_the_behaviour_log_probs(
     family: Family, temperature: float, dtype: torch.dtype, tolerance: float, reset_context: bool
 ):
     policy = policy_of(family, dtype, temperature=temperature)
-    batch = pack(policy.rollout(ragged_scripts(6, reset_context=reset_context), 3, seed=1), dtype=dtype)
+    batch = pack(policy.rollout(ragged_envs(6, reset_context=reset_context), 3, seed=1), dtype=dtype)
     torch.testing.assert_close(policy.logprobs(batch), batch.behaviour, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scores_are_those_of_transformers(family: Family):
     policy = policy_of(family)
-    (episode,) = policy.rollout(ragged_scripts(1, seed=3), 1, seed=1)
+    (episode,) = policy.rollout(ragged_envs(1, seed=3), 1, seed=1)
     (row,) = rows_of(episode)
     with torch.no_grad():
         logprobs = policy.model(torch.tensor([row.tokens])).logits.log_softmax(-1)[0]
@@ -61,13 +60,13 @@ def test_scores_are_those_of_transformers(family: Family):
 
 
 def test_an_episode_depends_on_its_start_and_place_not_on_the_batch():
-    policy, scripts = policy_of("qwen2"), ragged_scripts(6)
-    together = policy.rollout(scripts, 2, seed=9)
+    policy, envs = policy_of("qwen2"), ragged_envs(6)
+    together = policy.rollout(envs, 2, seed=9)
     assert [episode.start for episode in together] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    apart = [e for i, script in enumerate(scripts) for e in policy.rollout([script], 2, seed=9, first=i)]
+    apart = [e for i, env in enumerate(envs) for e in policy.rollout([env], 2, seed=9, first=i)]
     assert [[turn.action for turn in e.turns] for e in apart] == [[turn.action for turn in e.turns] for e in together]
     assert [episode.start for episode in apart] == [episode.start for episode in together]
-    other = policy.rollout(scripts, 2, seed=10)
+    other = policy.rollout(envs, 2, seed=10)
     assert [e.turns for e in other] != [e.turns for e in together]
 
 
@@ -92,8 +91,8 @@ def test_rows_hold_every_action_after_what_it_was_shown(turns: Sequence[tuple[tu
 
 
 def test_rows_by_hand():
-    script = Chunks(((5, 6), (7,)))
-    seen = [script.observe([]), script.observe([(1, 0)])]
+    env = Chunks(((5, 6), (7,)))
+    seen = [env.observe([]), env.observe([(1, 0)])]
     episode = Episode(0, (Turn(seen[0], (1, 0), (0.0, 0.0)), Turn(seen[1], (0,), (0.0,))))
     (row,) = rows_of(episode)
     assert (row.tokens, row.chosen) == ([5, 6, 1, 0, 7, 0], [2, 3, 5])
@@ -102,17 +101,8 @@ def test_rows_by_hand():
 
 def trained(policy: CausalLMPolicy, folder: Path, layout: Layout = "interleaved") -> None:
     task = translation(layout)
-    train_supervised(policy, task, SupervisedConfig(2, batch=4), world=World(), stage=folder / "sft")
-    config = LoopConfig(steps=2, starts=2, group_size=3, kl=KLConfig(0.0))
-    optimize(
-        policy,
-        task,
-        objectives.get("sspo"),
-        advantages.get("grpo"),
-        config,
-        world=World(),
-        stage=folder / "seqpo",
-    )
+    train_supervised(policy, task, SupervisedConfig(2, batch=4), stage=folder / "sft")
+    optimized(folder / "seqpo", policy, task, objective="sspo", advantage="grpo", steps=2, groups_per_step=2)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -167,6 +157,57 @@ def test_a_tied_matrix_is_saved_once_even_when_gathered_apart(tmp_path: Path):
     )
 
 
+def assert_loaded(policy: CausalLMPolicy, folder: Path) -> None:
+    """All weights come back from a folder, but for a second name of a tied matrix."""
+    found, state = policy.load(folder), full_weights(policy.module)
+    assert set(state) - set(found) == {"model.lm_head.weight"}
+    for name, value in found.items():
+        assert value.dtype == state[name].dtype
+        assert torch.equal(value, state[name]), name
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_what_is_saved_is_loaded_in_the_same_precision(tmp_path: Path, dtype: torch.dtype):
+    policy = translator(dtype)
+    policy.save(tmp_path, full_weights(policy.module))
+    assert_loaded(policy, tmp_path)
+
+
+def test_loaded_weights_make_the_same_policy(tmp_path: Path):
+    policy, other = translator(), translator(talkative=1.0)
+    batch = pack(sampled(policy, translation()), dtype=torch.float64)
+    expected = policy.logprobs(batch)
+    assert (other.logprobs(batch) - expected).abs().max() > 1e-3
+    policy.save(tmp_path, full_weights(policy.module))
+    loaded = other.load(tmp_path)
+    other.module.load_state_dict(loaded, strict=False)
+    other.update_weights(loaded)
+    assert torch.equal(other.logprobs(batch), expected)
+    assert sampled(other, translation())[0].turns == sampled(policy, translation())[0].turns
+
+
+def test_weights_in_several_files_are_loaded_by_their_index(tmp_path: Path):
+    policy = translator()
+    policy.model.save_pretrained(tmp_path, max_shard_size="40KB")
+    shards = sorted(tmp_path.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert_loaded(policy, tmp_path)
+    shards[-1].write_bytes(shards[-1].read_bytes()[:-7])
+    with pytest.raises(ValueError, match=r"its weights can't be read .*; take an earlier checkpoint") as error:
+        policy.load(tmp_path)
+    assert str(tmp_path) in str(error.value)
+    shards[-1].unlink()
+    with pytest.raises(ValueError, match=r"its weights can't be read .*No such file"):
+        policy.load(tmp_path)
+
+
+@pytest.mark.parametrize("index", ["{", "{}", '{"weight_map": {"a": "model.safetensors"}}'])
+def test_an_index_that_leads_nowhere_is_told(tmp_path: Path, index: str):
+    (tmp_path / "model.safetensors.index.json").write_text(index, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"its weights can't be read"):
+        translator().load(tmp_path)
+
+
 def test_bfloat16_scores_are_close(tmp_path: Path):
     exact, mixed = translator(torch.float32, talkative=2.0), translator(torch.float32, talkative=2.0)
     mixed.autocast = torch.bfloat16
@@ -217,17 +258,8 @@ def test_a_chat_model_is_trained_in_its_own_template(tmp_path: Path):
     assert talk.startswith("<|im_start|>system\nTranslate.<|im_end|>\n<|im_start|>user\n")
     assert talk.count("<|im_end|>\n<|im_start|>user\n") == len(episode.turns)
     assert talk.endswith("<|im_end|>")
-    train_supervised(policy, task, SupervisedConfig(2, batch=4), world=World(), stage=tmp_path / "sft")
-    config = LoopConfig(steps=2, starts=2, group_size=3, kl=KLConfig(0.0))
-    optimize(
-        policy,
-        task,
-        objectives.get("grpo"),
-        advantages.get("grpo"),
-        config,
-        world=World(),
-        stage=tmp_path / "rl",
-    )
+    train_supervised(policy, task, SupervisedConfig(2, batch=4), stage=tmp_path / "sft")
+    optimized(tmp_path / "rl", policy, task, advantage="grpo", steps=2, groups_per_step=2)
     batch = pack(policy.rollout(task.starts(2, step=0), 2, seed=0), dtype=torch.float64)
     torch.testing.assert_close(policy.logprobs(batch), batch.behaviour, rtol=0, atol=1e-10)
 

@@ -14,7 +14,7 @@ from seqpo.policies.causal_lm import CausalLMPolicy, rows_of
 from seqpo.policies.logprobs import chosen_logprobs
 from seqpo.policies.models import Family, ModelConfig, load_model, new_model
 from seqpo.types import Episode, Observation, Turn, pack
-from tests.support.models import FAMILIES, STOP, VOCABULARY, ragged_scripts, tiny
+from tests.support.models import FAMILIES, STOP, VOCABULARY, ragged_envs, tiny
 
 
 def _inputs(rows: int = 6, width: int = 4, vocabulary: int = 7, *, dtype: torch.dtype = torch.float64):
@@ -114,7 +114,7 @@ def test_scores_are_those_of_the_model(family: Family):
 
 def test_packing_does_not_change_scores_or_gradients():
     policy = _policy()
-    episodes = policy.rollout(ragged_scripts(5), group_size=1, seed=0)
+    episodes = policy.rollout(ragged_envs(5), group_size=1, seed=0)
     order = random.Random(0).sample(range(5), 5)
     together = pack(episodes)
     scores = policy.logprobs(together)
@@ -151,7 +151,7 @@ def test_every_weight_has_the_gradient_of_finite_differences(family: Family):
 
 def test_a_snapshot_stays_as_it_was():
     policy = _policy()
-    batch = pack(policy.rollout(ragged_scripts(2), group_size=1, seed=0))
+    batch = pack(policy.rollout(ragged_envs(2), group_size=1, seed=0))
     before = policy.logprobs(batch).detach()
     frozen = policy.snapshot()
     with torch.no_grad():
@@ -163,11 +163,11 @@ def test_a_snapshot_stays_as_it_was():
 
 
 def test_rollouts_are_grouped_and_do_not_depend_on_how_starts_are_dealt_out():
-    scripts = ragged_scripts(4)
-    episodes = _policy().rollout(scripts, group_size=3, seed=1)
+    envs = ragged_envs(4)
+    episodes = _policy().rollout(envs, group_size=3, seed=1)
     assert [episode.start for episode in episodes] == [i for i in range(4) for _ in range(3)]
     assert len({tuple(turn.action for turn in episode.turns) for episode in episodes}) > 6
-    rest = _policy().rollout(scripts[2:], group_size=3, seed=1, first=2)
+    rest = _policy().rollout(envs[2:], group_size=3, seed=1, first=2)
     assert [[t.action for t in e.turns] for e in rest] == [[t.action for t in e.turns] for e in episodes[6:]]
     assert [episode.start for episode in rest] == [2, 2, 2, 3, 3, 3]
 
@@ -175,7 +175,7 @@ def test_rollouts_are_grouped_and_do_not_depend_on_how_starts_are_dealt_out():
 def test_after_a_refresh_samples_come_from_the_new_weights():
     policy, other = _policy(), _policy(tiny(seed=5))
     policy.update_weights(other.module.state_dict())
-    found, expected = (p.rollout(ragged_scripts(3), group_size=1, seed=0) for p in (policy, other))
+    found, expected = (p.rollout(ragged_envs(3), group_size=1, seed=0) for p in (policy, other))
     assert [[t.action for t in e.turns] for e in found] == [[t.action for t in e.turns] for e in expected]
     assert {episode.version for episode in found} == {1}
 

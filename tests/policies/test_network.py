@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from seqpo.policies.network import NetworkCritic, NetworkPolicy, mlp
 from seqpo.training.world import full_weights
@@ -42,7 +41,7 @@ def policy() -> NetworkPolicy:
     return NetworkPolicy(mlp(2, 3, 8))
 
 
-def test_episodes_are_as_long_as_their_situations(policy: NetworkPolicy):
+def test_episodes_are_as_long_as_their_starts_say(policy: NetworkPolicy):
     episodes = policy.rollout([Countdown(3), Countdown(1)], 2, seed=0, first=5)
     assert [episode.start for episode in episodes] == [5, 5, 6, 6]
     assert [len(episode.turns) for episode in episodes] == [3, 3, 1, 1]
@@ -105,7 +104,7 @@ def test_an_episode_depends_on_its_start_and_place_not_on_the_batch(policy: Netw
     assert [[t.action for t in e.turns] for e in apart] == [[t.action for t in e.turns] for e in together]
 
 
-def test_it_acts_by_new_weights_only_when_refreshed(policy: NetworkPolicy):
+def test_it_acts_by_new_weights_only_when_they_are_given(policy: NetworkPolicy):
     with torch.no_grad():
         policy.module[-1].bias.copy_(torch.tensor([-99.0, 99.0, -99.0]))
     before = policy.rollout([Countdown(9)], 9, seed=1)
@@ -116,9 +115,23 @@ def test_it_acts_by_new_weights_only_when_refreshed(policy: NetworkPolicy):
     assert (before[0].version, after[0].version) == (0, 1)
 
 
-def test_it_saves_its_weights(policy: NetworkPolicy, tmp_path: Path):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_it_loads_the_weights_that_it_saved(policy: NetworkPolicy, tmp_path: Path, dtype: torch.dtype):
+    policy.module.to(dtype)
     policy.save(tmp_path, full_weights(policy.module))
-    other = mlp(2, 3, 8)
-    other.load_state_dict(load_file(tmp_path / "model.safetensors"))
-    seen = torch.rand(4, 2)
-    assert torch.equal(other(seen), policy.module(seen))
+    other = NetworkPolicy(mlp(2, 3, 8).to(dtype))
+    other.module.load_state_dict(other.load(tmp_path))
+    seen = torch.rand(4, 2, dtype=dtype)
+    assert torch.equal(other.module(seen), policy.module(seen))
+    assert {value.dtype for value in other.load(tmp_path).values()} == {dtype}
+
+
+def test_weights_that_can_not_be_loaded_are_named(policy: NetworkPolicy, tmp_path: Path):
+    with pytest.raises(ValueError, match=r"its weights can't be read .*; take an earlier checkpoint"):
+        policy.load(tmp_path)
+    policy.save(tmp_path, full_weights(policy.module))
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(ValueError, match=r"its weights can't be read .*; take an earlier checkpoint") as error:
+        policy.load(tmp_path)
+    assert str(tmp_path) in str(error.value)

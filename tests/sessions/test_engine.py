@@ -18,7 +18,7 @@ from transformers import (
 from seqpo.policies.models import Family
 from seqpo.sessions import Engine, Session, play
 from seqpo.sessions.engine import Answer
-from tests.support.models import FAMILIES, STOP, VOCABULARY, Chunks, markov, ragged_scripts, tiny
+from tests.support.models import FAMILIES, STOP, VOCABULARY, Chunks, markov, ragged_envs, tiny
 
 LIMIT = 7
 
@@ -55,12 +55,12 @@ def finish(*sessions: Session) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_greedy_answers_are_those_of_generate(family: Family, slots: int):
     model = tiny(family)
-    scripts = ragged_scripts(8)
-    played = play(Engine(model, stop=STOP, slots=slots), scripts, limit=LIMIT)
+    envs = ragged_envs(8)
+    played = play(Engine(model, stop=STOP, slots=slots), envs, limit=LIMIT)
     said = set()
-    for script, turns in zip(scripts, played, strict=True):
+    for env, turns in zip(envs, played, strict=True):
         context: list[int] = []
-        for chunk, (observed, answer) in zip(script.chunks, turns, strict=True):
+        for chunk, (observed, answer) in zip(env.chunks, turns, strict=True):
             assert observed.tokens == chunk
             context += chunk
             assert answer.tokens == generated(model, context)
@@ -70,20 +70,20 @@ def test_greedy_answers_are_those_of_generate(family: Family, slots: int):
     assert len(said) > 5  # and not the same word over and over
 
 
-def test_an_observation_afresh_is_answered_like_a_new_context():
+def test_an_observation_that_resets_the_context_is_answered_like_a_new_context():
     model = tiny()
-    scripts = ragged_scripts(6, reset_context=True)
-    for turns in play(Engine(model, stop=STOP, slots=3), scripts, limit=LIMIT):
+    envs = ragged_envs(6, reset_context=True)
+    for turns in play(Engine(model, stop=STOP, slots=3), envs, limit=LIMIT):
         for observed, answer in turns:
             assert answer.tokens == generated(model, observed.tokens)
 
 
 @pytest.mark.parametrize("longest_read", [1, 4])
 def test_long_reads_in_several_passes_give_the_same(longest_read: int):
-    scripts = ragged_scripts(8)
+    envs = ragged_envs(8)
     whole, parts = Engine(tiny(), stop=STOP), Engine(tiny(), stop=STOP, longest_read=longest_read)
-    expected = play(whole, scripts, limit=LIMIT, seed=5)
-    found = play(parts, scripts, limit=LIMIT, seed=5)
+    expected = play(whole, envs, limit=LIMIT, seed=5)
+    found = play(parts, envs, limit=LIMIT, seed=5)
     assert [[a.tokens for _, a in turns] for turns in found] == [[a.tokens for _, a in turns] for turns in expected]
     assert parts.passes > whole.passes
 

@@ -40,7 +40,7 @@ def segments_of(batch: Batch) -> Segments:
     )
 
 
-def given_of(batch: Batch, advantage: Advantage, dtype: torch.dtype = torch.float64) -> AdvantageInputs:
+def inputs_of(batch: Batch, advantage: Advantage, dtype: torch.dtype = torch.float64) -> AdvantageInputs:
     """All that an advantage may need; a critic's values are those of its level."""
     turns = [turn for episode in batch.episodes for turn in episode.turns]
     values = {
@@ -55,7 +55,6 @@ def given_of(batch: Batch, advantage: Advantage, dtype: torch.dtype = torch.floa
         states=torch.tensor([turn.state for turn in turns]),
         starts=torch.tensor([start.number for start in batch.starts]),
         num_starts=POPULATION,
-        drift=torch.tensor([start.drift for start in batch.starts], dtype=dtype),
     )
 
 
@@ -64,7 +63,7 @@ def compute(
 ) -> list[float]:
     """The advantage of each token."""
     rewards = torch.tensor([turn.reward for episode in batch.episodes for turn in episode.turns], dtype=dtype)
-    found = advantage(rewards, segments_of(batch), given_of(batch, advantage, dtype), all_sum)
+    found = advantage(rewards, segments_of(batch), inputs_of(batch, advantage, dtype), all_sum)
     assert found.dtype == dtype
     return found.tolist()
 
@@ -112,8 +111,8 @@ def scaled(batch: Batch, factor: float) -> Batch:
     )
 
 
-def unjudged(batch: Batch, indices: Iterable[int]) -> Batch:
-    """Some episodes without a judgement: one of their turns has reward NaN."""
+def unscored(batch: Batch, indices: Iterable[int]) -> Batch:
+    """Some episodes without a score: one of their turns has reward NaN."""
     chosen = set(indices)
 
     def spoil(index: int, episode: Episode) -> Episode:
@@ -144,7 +143,7 @@ def _draw(shape: list[tuple[int, list[int]]], seed: int, coarse: bool) -> Batch:
     episodes = tuple(
         Episode(group, tuple(map(turn, lengths)), number() if rng.random() < 0.5 else 0.0) for group, lengths in shape
     )
-    starts = tuple(Start(rng.randrange(POPULATION), number(), rng.randint(0, 3) / 50) for _ in range(3))
+    starts = tuple(Start(rng.randrange(POPULATION), number()) for _ in range(3))
     return Batch(episodes, starts)
 
 

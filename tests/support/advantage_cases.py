@@ -73,5 +73,5 @@ CASES = [
     Case("gu", **STEP),
     Case("gu", {"discount": 0.5, "rate": 0.5}, spans=True, unitless=True),
     Case("spo", **STEP),
-    Case("spo", {"prior": 0.25, "half_life": 0.1, "rho_min": 0.5, "rho_max": 0.9}, **STEP),
+    Case("spo", {"prior": 0.25, "visits": 2.0, "rho": 0.9}, **STEP),
 ]

@@ -15,17 +15,18 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
-from seqpo import advantages, objectives
+from seqpo import advantages
 from seqpo.advantages import HasCriticTargets
 from seqpo.policies.network import mlp
 from seqpo.segments import Level
 from seqpo.training.critic import CriticConfig
-from seqpo.training.loop import KLConfig, LoopConfig, LoopKLForm, optimize
+from seqpo.training.loop import KLConfig, LoopKLForm
 from seqpo.training.optimizer import OptimizerConfig
 from seqpo.training.supervised import SupervisedConfig, train_supervised
 from seqpo.training.world import Parallel, World, join_world
 from seqpo.types import Batch
-from tests.support.translation import exact_weights, tokenizer, translation, translator
+from tests.support.training import optimized
+from tests.support.translation import tokenizer, translation, translator
 
 STEPS = 4
 OPTIMIZER = OptimizerConfig(lr=1e-3, warmup=2, decay="linear")
@@ -47,32 +48,25 @@ class Counting:
         return values.squeeze(1)
 
 
-def optimized(objective: str, advantage: str, kl: LoopKLForm, world: World, folder: Path) -> None:
+def reinforced(objective: str, advantage: str, form: LoopKLForm, world: World, folder: Path) -> None:
     policy, chosen = translator(), advantages.get(advantage)
     critic = Counting(chosen.value_level) if "values" in chosen.needs and isinstance(chosen, HasCriticTargets) else None
-    config = LoopConfig(
+    optimized(
+        folder,
+        policy,
+        translation(),
+        objective=objective,
+        advantage=chosen,
         steps=STEPS,
-        starts=8,
-        group_size=3,
+        groups_per_step=8,
         minibatches=2,
         epochs=2,
         micro_tokens=300,
-        save_every=2,
-        kl=KLConfig(0.05, kl),
-        critic=CriticConfig("clipped", epochs=2, warmup=1, optimizer=OPTIMIZER),
         optimizer=OPTIMIZER,
-    )
-    optimize(
-        policy,
-        translation(),
-        objectives.get(objective),
-        chosen,
-        config,
-        world=world,
-        stage=folder,
+        kl=KLConfig(0.05, form),
         critic=critic,
-        reference=policy.snapshot(),
-        resume_weights=exact_weights,
+        critic_config=CriticConfig("clipped", epochs=2, warmup=1, optimizer=OPTIMIZER),
+        world=world,
     )
     check(policy.module, world)
     if critic:
@@ -85,20 +79,20 @@ def check(module: nn.Module, world: World) -> None:
     assert world.size == 1 or isinstance(module, wrapper[world.parallel])
 
 
-def imitated(world: World, folder: Path) -> None:
+def supervised(world: World, folder: Path) -> None:
     config = SupervisedConfig(STEPS, batch=6, micro_tokens=100, log_every=1, save_every=2, optimizer=OPTIMIZER)
     policy = translator()
-    train_supervised(policy, translation(), config, world=world, stage=folder, resume_weights=exact_weights)
+    train_supervised(policy, translation(), config, world=world, stage=folder, resume=True)
     check(policy.module, world)
 
 
 def run(case: str, world: World, folder: Path) -> None:
-    """Run a case: "imitation", or "objective advantage kl-form"."""
-    if case == "imitation":
-        imitated(world, folder)
+    """Run a case: "supervised", or "objective advantage kl-form"."""
+    if case == "supervised":
+        supervised(world, folder)
     else:
-        objective, advantage, kl = case.split()
-        optimized(objective, advantage, kl, world, folder)  # type: ignore[arg-type]
+        objective, advantage, form = case.split()
+        reinforced(objective, advantage, form, world, folder)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

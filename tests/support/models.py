@@ -1,4 +1,4 @@
-"""Real but tiny language models, and scripts for them."""
+"""Real but tiny language models, and environments for them."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ class Chunks:
         return Observation(read + tuple(token for answer in answers for token in answer), reset_context=True)
 
 
-def ragged_scripts(count: int, seed: int = 0, *, reset_context: bool = False) -> list[Chunks]:
-    """Scripts of one to four turns, with chunks of one to nine tokens."""
+def ragged_envs(count: int, seed: int = 0, *, reset_context: bool = False) -> list[Chunks]:
+    """Environments of one to four turns, with chunks of one to nine tokens."""
     rng = random.Random(seed)
     return [
         Chunks(

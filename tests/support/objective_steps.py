@@ -54,7 +54,7 @@ def token(new: float, log_ratio: float, advantage: float) -> Token:
     return Token(new, new - log_ratio, advantage, held=new)
 
 
-def totals_of(step: Step) -> Denominators:
+def denominators_of(step: Step) -> Denominators:
     return Denominators(episodes=len(step), tokens=count(step))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -63,11 +62,6 @@ def sampled(policy: CausalLMPolicy, task: TranslationTask, count: int = 3, *, st
 
 def sampled_batch(policy: CausalLMPolicy, task: TranslationTask) -> Batch:
     return pack(sampled(policy, task), dtype=torch.float64)
-
-
-def exact_weights(folder: Path) -> Mapping[str, Tensor]:
-    """The weights of a checkpoint, in the dtype they were saved in, by the names of a policy's module."""
-    return {f"model.{name}": value for name, value in load_file(folder / "model.safetensors").items()}
 
 
 def weights(folder: Path) -> Tensor:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from seqpo.tasks.read_write.decoding import Decoding, Step, Steps, View
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.translator.network import Proposal, RecurrentTranslator, TranslatorConfig
-from seqpo.types import Source
 
 VOCABULARY, START, END, STOP = 8, 0, 1, 2
 UNIT_STARTS = torch.tensor([0, 0, 0, 1, 1, 1, 0, 0])

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from trl import GRPOConfig
 from trl.trainer.utils import split_tensor_dict
 
-from seqpo.adapters.trl import Rollout, SeqPOTrainer, judged_by
+from seqpo.adapters.trl import Rollout, SeqPOTrainer, scored_by
 from seqpo.objectives import PolicyLoss
 from seqpo.tasks.translation.task import TranslationStart
 from tests.support.translation import renderer, tokenizer, translation, translator
@@ -65,7 +65,7 @@ def trainer(
     prompts = Dataset.from_dict({"prompt": list(STARTS)})
     return SeqPOTrainer(
         model or translator().model,
-        reward or judged_by(translation().judge, STARTS.__getitem__),
+        reward or scored_by(translation().score, STARTS.__getitem__),
         config(folder, **options),
         train_dataset=prompts,
         eval_dataset=prompts.select(range(4)),

@@ -29,7 +29,7 @@ padded[:, :lengths] = compared
 parts = made.accelerator.gather(padded)
 found = gradients(made, own, made.accelerator.prepare_model(made.model))
 if rank == 0:
-    told = {name: made._metrics["train"][name][-1] for name in ("ratio_deviation", "kl_behaviour", "entropy")}
-    torch.save({"advantages": parts, "gradients": found, "diagnostics": told}, folder / "found.pt")
+    metrics = {name: made._metrics["train"][name][-1] for name in ("ratio_deviation", "kl_behaviour", "entropy")}
+    torch.save({"advantages": parts, "gradients": found, "diagnostics": metrics}, folder / "found.pt")
 torch.distributed.barrier()
 torch.distributed.destroy_process_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from seqpo.training.checkpoints import CheckpointError
 from seqpo.training.optimizer import OptimizerConfig, Updates
 from seqpo.training.supervised import SupervisedConfig, train_supervised
 from seqpo.training.world import World
-from tests.support.translation import exact_weights, translation, translator
+from tests.support.translation import translation, translator
 
 
 def updates_of(policy: CausalLMPolicy) -> Updates:
@@ -26,9 +27,7 @@ def updates_of(policy: CausalLMPolicy) -> Updates:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CausalLMPolicy]:
     stage, policy = tmp_path_factory.mktemp("stage"), translator(torch.float32)
-    train_supervised(
-        policy, translation(), SupervisedConfig(steps=5, batch=2, save_every=1), world=World(), stage=stage
-    )
+    train_supervised(policy, translation(), SupervisedConfig(steps=5, batch=2, save_every=1), stage=stage)
     return stage, policy
 
 
@@ -54,13 +53,29 @@ def test_resuming_gives_weights_moments_and_counts_back(trained: tuple[Path, Cau
     assert folder
     other = translator(torch.float32, talkative=1.0)
     updates = updates_of(other)
-    assert checkpoints.resume(folder, updates, exact_weights(folder)) == 5
+    assert checkpoints.resume(folder, updates, other.load(folder)) == 5
     assert updates.taken == 5
     for name, value in policy.module.state_dict().items():
         assert torch.equal(other.module.state_dict()[name], value), name
     embedding = updates.optimizer.state[other.model.get_input_embeddings().weight]
     assert embedding["step"] == 5
     assert embedding["exp_avg_sq"].sum() > 0
+
+
+def test_what_an_advantage_has_learnt_is_given_back(tmp_path: Path):
+    policy, learnt = translator(), {"value": torch.rand(3, dtype=torch.float64), "count": torch.tensor([1, 2])}
+    checkpoints.save(tmp_path, 12, policy, updates_of(policy), advantage=learnt)
+    folder = checkpoints.latest(tmp_path)
+    assert folder
+    assert checkpoints.step_of(folder) == 12
+    found = checkpoints.read_advantage(folder)
+    assert found.keys() == learnt.keys()
+    assert all(torch.equal(found[name], value) for name, value in learnt.items())
+    checkpoints.save(tmp_path, 13, policy, updates_of(policy))
+    assert checkpoints.read_advantage(tmp_path / "checkpoint-00000013") == {}
+    (folder / "training" / "advantage.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"advantage\.safetensors: unreadable .*; resume from an earlier"):
+        checkpoints.read_advantage(folder)
 
 
 def test_a_partial_folder_is_no_checkpoint(tmp_path: Path):
@@ -85,10 +100,11 @@ def test_nothing_is_left_under_the_name_when_writing_fails(tmp_path: Path, monke
 
 def test_weights_alone_can_not_be_resumed_from(tmp_path: Path):
     policy = translator()
-    checkpoints.save(tmp_path, 3, policy, updates_of(policy), weights_only=True)
+    checkpoints.save(tmp_path, 3, policy, updates_of(policy))
     folder = tmp_path / "checkpoint-00000003"
+    shutil.rmtree(folder / "training")
     with pytest.raises(CheckpointError, match=r"state\.json: no such file; this checkpoint can't be resumed from"):
-        checkpoints.resume(folder, updates_of(policy), exact_weights(folder))
+        checkpoints.resume(folder, updates_of(policy), policy.load(folder))
 
 
 def _poison(training: Path) -> None:
@@ -125,9 +141,9 @@ def _rename(training: Path) -> None:
 )
 def test_a_damaged_training_state_is_named(tmp_path: Path, damage: Callable[[Path], None], said: str):
     policy = translator()
-    train_supervised(policy, translation(), SupervisedConfig(steps=1, batch=2), world=World(), stage=tmp_path)
+    train_supervised(policy, translation(), SupervisedConfig(steps=1, batch=2), stage=tmp_path)
     folder = tmp_path / "checkpoint-00000001"
     damage(folder / "training")
     with pytest.raises(CheckpointError, match=said) as error:
-        checkpoints.resume(folder, updates_of(policy), exact_weights(folder))
+        checkpoints.resume(folder, updates_of(policy), policy.load(folder))
     assert str(folder) in str(error.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from seqpo import advantages, objectives
@@ -22,25 +21,13 @@ from seqpo.tasks.control.bandit import Bandit, paid
 from seqpo.tasks.control.gym import GymTask
 from seqpo.training.checkpoints import CheckpointError
 from seqpo.training.critic import CriticConfig
-from seqpo.training.loop import KLConfig, LoopConfig, optimize
 from seqpo.training.optimizer import OptimizerConfig
-from seqpo.training.world import World
 from seqpo.types import Batch, Outcome, Rewards, pack
+from tests.support.training import LAST, optimized
 from tests.support.translation import InterruptedRunError, interrupt, rows, weights
 
 FAST = OptimizerConfig(lr=3e-2, warmup=0, decay="constant", weight_decay=0.0)
-CONFIG = LoopConfig(
-    steps=4,
-    starts=4,
-    group_size=3,
-    minibatches=2,
-    epochs=2,
-    save_every=2,
-    kl=KLConfig(0.0),
-    critic=CriticConfig(epochs=2, optimizer=FAST),
-    optimizer=FAST,
-)
-LAST = "checkpoint-00000004"
+CRITIC = CriticConfig(epochs=2, optimizer=FAST)
 WITH_CRITIC = {
     "gu": (advantages.get("gu"), "turn"),
     "sppo": (advantages.get("sppo"), "sequence"),
@@ -91,33 +78,18 @@ def a_critic(level: Any, inputs: int = 3) -> NetworkCritic:
     return NetworkCritic(mlp(inputs, 1, 8).double(), level)
 
 
-def saved(folder: Path) -> Mapping[str, Tensor]:
-    return load_file(folder / "model.safetensors")
-
-
-def run(
-    stage: Path,
-    config: LoopConfig = CONFIG,
-    *,
-    name: str = "gu",
-    advantage: Advantage | None = None,
-    policy: NetworkPolicy | None = None,
-    critic: Any = None,
-) -> NetworkPolicy:
-    """Optimize a walker, going on from a checkpoint if the stage has one."""
-    policy = policy or walker()
-    optimize(
-        policy,
-        Walks(),
-        objectives.get("ppo"),
-        advantage or copy.deepcopy(WITH_CRITIC[name][0]),
-        config,
-        world=World(),
-        stage=stage,
-        critic=critic or a_critic(WITH_CRITIC[name][1]),
-        resume_weights=saved,
-    )
-    return policy
+def walked(stage: Path, name: str = "gu", *, policy: NetworkPolicy | None = None, **changes: Any) -> None:
+    """Optimize a walker."""
+    advantage, level = WITH_CRITIC[name]
+    usual = {
+        "objective": "ppo",
+        "advantage": copy.deepcopy(advantage),
+        "minibatches": 2,
+        "epochs": 2,
+        "optimizer": FAST,
+    }
+    usual |= {"critic": a_critic(level), "critic_config": CRITIC}
+    optimized(stage, policy or walker(), Walks(), **usual | changes)
 
 
 # A policy learns with it.
@@ -132,26 +104,29 @@ BEST = (0, 2, 1, 1)
 def test_a_bandit_learns_the_best_arm_of_every_context(tmp_path: Path, name: str, loss: Any):
     torch.manual_seed(0)
     policy, critic = NetworkPolicy(mlp(4, 3, 16)), NetworkCritic(mlp(4, 1, 16), WITH_CRITIC[name][1])  # type: ignore[arg-type]
-    config = LoopConfig(
+    config = CriticConfig(loss, clip=0.2, optimizer=FAST)
+    optimized(
+        tmp_path,
+        policy,
+        Bandit(PAYOFFS),
+        objective="ppo",
+        advantage=copy.deepcopy(WITH_CRITIC[name][0]),
         steps=60,
-        starts=4,
         group_size=16,
         minibatches=2,
         save_every=60,
-        kl=KLConfig(0.0),
-        critic=CriticConfig(loss, clip=0.2, optimizer=FAST),
+        critic=critic,
+        critic_config=config,
         optimizer=FAST,
     )
-    objective, advantage = objectives.get("ppo"), copy.deepcopy(WITH_CRITIC[name][0])
-    optimize(policy, Bandit(PAYOFFS), objective, advantage, config, world=World(), stage=tmp_path, critic=critic)
     with torch.no_grad():
         chances = torch.softmax(policy.module(torch.eye(4)), dim=-1)
-        values = config.critic.values(critic.module(torch.eye(4)).squeeze(1))
+        values = config.values(critic.module(torch.eye(4)).squeeze(1))
     assert chances[range(4), BEST].min() > 0.9
     assert values.tolist() == pytest.approx([1, 1, 0.9, 1], abs=0.15)
-    told = rows(tmp_path)
-    assert told[0]["critic/explained"] < 0.3
-    assert told[-1]["critic/loss"] < told[0]["critic/loss"]
+    logged = rows(tmp_path)
+    assert logged[0]["critic/explained"] < 0.3
+    assert logged[-1]["critic/loss"] < logged[0]["critic/loss"]
 
 
 @pytest.mark.slow
@@ -160,29 +135,23 @@ def test_cartpole_is_balanced(tmp_path: Path, name: str):
     pytest.importorskip("gymnasium")
     torch.manual_seed(0)
     quick = replace(FAST, lr=1e-2)
-    config = LoopConfig(
+    advantage, level = WITH_CRITIC[name]
+    policy, critic = NetworkPolicy(mlp(4, 2, 32)), NetworkCritic(mlp(4, 1, 32), level)  # type: ignore[arg-type]
+    optimized(
+        tmp_path,
+        policy,
+        GymTask("CartPole-v1"),
+        objective="ppo",
+        advantage=copy.deepcopy(advantage),
         steps=30,
-        starts=8,
+        groups_per_step=8,
         group_size=4,
         minibatches=2,
         epochs=4,
         save_every=30,
-        kl=KLConfig(0.0),
-        critic=CriticConfig(epochs=8, optimizer=replace(quick, clip=100.0)),
-        optimizer=quick,
-    )
-    advantage, level = WITH_CRITIC[name]
-    policy, critic = NetworkPolicy(mlp(4, 2, 32)), NetworkCritic(mlp(4, 1, 32), level)  # type: ignore[arg-type]
-    task, world = GymTask("CartPole-v1"), World()
-    optimize(
-        policy,
-        task,
-        objectives.get("ppo"),
-        copy.deepcopy(advantage),
-        config,
-        world=world,
-        stage=tmp_path,
         critic=critic,
+        critic_config=CriticConfig(epochs=8, optimizer=replace(quick, clip=100.0)),
+        optimizer=quick,
     )
     returns = [row["rollout/return"] for row in rows(tmp_path)]
     assert returns[0] < 40  # a coin would do as well
@@ -194,17 +163,22 @@ def test_a_learned_baseline_makes_the_gradient_less_noisy_and_leaves_its_mean(tm
     payoffs = ((5.0, 5.5), (-4.0, -3.0), (0.2, 0.0))
     torch.manual_seed(0)
     policy, critic = NetworkPolicy(nn.Linear(3, 2, bias=False)), NetworkCritic(nn.Linear(3, 1), "sequence")
-    config = LoopConfig(
-        steps=61,
-        starts=3,
-        group_size=16,
-        kl=KLConfig(0.0),
-        critic=CriticConfig(warmup=60, epochs=4, optimizer=replace(FAST, lr=0.1, clip=100.0)),
-        optimizer=replace(FAST, lr=1e-9),
-    )
     plain, learned = advantages.get("reinforce"), advantages.get("sppo")
     reinforce, task = objectives.get("reinforce"), Bandit(payoffs)
-    optimize(policy, task, reinforce, learned, config, world=World(), stage=tmp_path, critic=critic)
+    optimized(
+        tmp_path,
+        policy,
+        task,
+        objective=reinforce,
+        advantage=learned,
+        steps=61,
+        groups_per_step=3,
+        group_size=16,
+        save_every=100,
+        critic=critic,
+        critic_config=CriticConfig(warmup=60, epochs=4, optimizer=replace(FAST, lr=0.1, clip=100.0)),
+        optimizer=replace(FAST, lr=1e-9),
+    )
 
     def gradient(advantage: Advantage, seed: int) -> Tensor:
         batch = pack(policy.rollout(task.starts(3, step=0), 2, seed=seed))
@@ -242,7 +216,7 @@ def test_the_advantage_gets_the_values_of_before_the_update(tmp_path: Path):
     before = critic.predict(batch).detach()
     watched = Watched("value")
     object.__setattr__(watched, "seen", [])
-    run(tmp_path, replace(CONFIG, steps=1, seed=0), advantage=watched, critic=critic, policy=policy)
+    walked(tmp_path, steps=1, advantage=watched, critic=critic, policy=policy)
     (seen,) = watched.seen
     torch.testing.assert_close(seen, before.float())
     assert (critic.predict(batch) - seen).abs().max() > 0.01
@@ -251,22 +225,19 @@ def test_the_advantage_gets_the_values_of_before_the_update(tmp_path: Path):
 
 @every
 def test_during_its_warm_up_only_the_critic_learns(tmp_path: Path, name: str):
-    policy, level = walker(), WITH_CRITIC[name][1]
+    policy = walker()
     before = copy.deepcopy(policy.module.state_dict())
-    config = replace(
-        CONFIG, critic=replace(CONFIG.critic, warmup=3), save_every=1, optimizer=replace(FAST, decay="linear")
-    )
-    advantage = copy.deepcopy(WITH_CRITIC[name][0])
-    run(tmp_path, config, advantage=advantage, policy=policy, critic=a_critic(level))
-    kept = saved(tmp_path / "checkpoint-00000003")
+    falling = replace(FAST, decay="linear")
+    walked(tmp_path, name, policy=policy, critic_config=replace(CRITIC, warmup=3), save_every=1, optimizer=falling)
+    kept = policy.load(tmp_path / "checkpoint-00000003")
     assert all(torch.equal(kept[key], value) for key, value in before.items())
     assert not torch.equal(weights(tmp_path / "checkpoint-00000003" / "critic"), weights(tmp_path / LAST / "critic"))
     assert not torch.equal(weights(tmp_path / "checkpoint-00000003"), weights(tmp_path / LAST))
-    told = rows(tmp_path)
-    assert ["loss" in row for row in told] == [False, False, False, True]
-    assert all("critic/loss" in row for row in told)
-    run(tmp_path / "without", replace(config, steps=1, critic=CONFIG.critic), name=name)
-    assert told[-1]["lr"] == rows(tmp_path / "without")[0]["lr"]  # the policy's rate begins to fall when it begins
+    logged = rows(tmp_path)
+    assert ["loss" in row for row in logged] == [False, False, False, True]
+    assert all("critic/loss" in row for row in logged)
+    walked(tmp_path / "without", name, steps=1, optimizer=falling)
+    assert logged[-1]["lr"] == rows(tmp_path / "without")[0]["lr"]  # the policy's rate begins to fall when it begins
 
 
 # How it is computed.
@@ -275,7 +246,7 @@ def test_during_its_warm_up_only_the_critic_learns(tmp_path: Path, name: str):
 @every
 def test_the_split_into_micro_batches_changes_nothing(tmp_path: Path, name: str):
     for stage, budget in (("whole", 10**6), ("some", 10), ("single", 1)):
-        run(tmp_path / stage, replace(CONFIG, micro_tokens=budget), name=name)
+        walked(tmp_path / stage, name, micro_tokens=budget)
     for stage in ("some", "single"):
         for part in (LAST, f"{LAST}/critic"):
             whole, cut = weights(tmp_path / "whole" / part), weights(tmp_path / stage / part)
@@ -291,7 +262,7 @@ def test_the_critic_goes_through_the_policys_minibatches(tmp_path: Path):
         return predict(batch)
 
     critic.predict = watch  # type: ignore[method-assign]
-    run(tmp_path, replace(CONFIG, steps=1, critic=replace(CONFIG.critic, epochs=3)), critic=critic)
+    walked(tmp_path, steps=1, critic_config=replace(CRITIC, epochs=3), critic=critic)
     assert asked == [(12, False), *[(6, True)] * 6]
 
 
@@ -299,13 +270,13 @@ def test_the_critic_goes_through_the_policys_minibatches(tmp_path: Path):
 @every
 def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, name: str, stop: int, warmup: int):
     """And however often it was saved, before the policy's first update too."""
-    config = replace(CONFIG, critic=replace(CONFIG.critic, warmup=warmup))
-    run(tmp_path / "whole", replace(config, save_every=4), name=name)
+    config = replace(CRITIC, warmup=warmup)
+    walked(tmp_path / "whole", name, critic_config=config, save_every=4)
     policy = walker()
     interrupt(policy, stop)
     with pytest.raises(InterruptedRunError):
-        run(tmp_path / "stopped", config, name=name, policy=policy)
-    run(tmp_path / "stopped", config, name=name)
+        walked(tmp_path / "stopped", name, critic_config=config, policy=policy)
+    walked(tmp_path / "stopped", name, critic_config=config)
     for part in (LAST, f"{LAST}/critic"):
         assert torch.equal(weights(tmp_path / "whole" / part), weights(tmp_path / "stopped" / part))
     assert rows(tmp_path / "whole") == rows(tmp_path / "stopped")
@@ -315,32 +286,32 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, name: str, stop:
 
 
 def test_a_checkpoint_without_the_critic_can_not_be_gone_on_with(tmp_path: Path):
-    run(tmp_path, replace(CONFIG, steps=2))
+    walked(tmp_path, steps=2)
     shutil.rmtree(tmp_path / "checkpoint-00000002" / "critic")
     with pytest.raises(CheckpointError, match=r"critic/model\.safetensors: no such file"):
-        run(tmp_path)
+        walked(tmp_path)
 
 
 def test_another_critic_can_not_be_gone_on_with(tmp_path: Path):
-    run(tmp_path, replace(CONFIG, steps=2))
+    walked(tmp_path, steps=2)
     with pytest.raises(CheckpointError, match=r"critic.*is of another model"):
-        run(tmp_path, critic=NetworkCritic(nn.Linear(3, 1).double()))
+        walked(tmp_path, critic=NetworkCritic(nn.Linear(3, 1).double()))
 
 
 def test_a_critic_of_another_level_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="needs values of level 'turn', the critic's are of level 'sequence'"):
-        run(tmp_path, critic=a_critic("sequence"))
+        walked(tmp_path, critic=a_critic("sequence"))
     with pytest.raises(ValueError, match="needs values of level 'sequence', the critic's are of level 'turn'"):
-        run(tmp_path, name="sppo", critic=a_critic("turn"))
+        walked(tmp_path, name="sppo", critic=a_critic("turn"))
     with pytest.raises(ValueError, match="needs values of level 'token', the critic's are of level 'turn'"):
-        run(tmp_path, advantage=advantages.get("gae"), critic=a_critic("turn"))
+        walked(tmp_path, advantage=advantages.get("gae"), critic=a_critic("turn"))
     with pytest.raises(ValueError, match="unknown level 'token': this critic values a 'turn', or the start"):
         a_critic("token")
 
 
 def test_a_critic_without_use_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="needs no values, so there is nothing that the critic could be for"):
-        run(tmp_path, advantage=advantages.get("rloo"), critic=a_critic("turn"))
+        walked(tmp_path, advantage=advantages.get("rloo"), critic=a_critic("turn"))
 
 
 def test_an_advantage_that_does_not_teach_is_refused(tmp_path: Path):
@@ -351,9 +322,9 @@ def test_an_advantage_that_does_not_teach_is_refused(tmp_path: Path):
             raise AssertionError
 
     with pytest.raises(ValueError, match="does not say what the critic should learn: it must have `value_level`"):
-        run(tmp_path, advantage=Silent(), critic=a_critic("turn"))  # type: ignore[arg-type]
+        walked(tmp_path, advantage=Silent(), critic=a_critic("turn"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="Silent teaches no critic: it has no `value_level` and `targets`"):
-        run(tmp_path, advantage=advantages.RunningScale(Silent()), critic=a_critic("turn"))  # type: ignore[arg-type]
+        walked(tmp_path, advantage=advantages.RunningScale(Silent()), critic=a_critic("turn"))  # type: ignore[arg-type]
 
 
 def test_predictions_of_another_shape_are_refused(tmp_path: Path):
@@ -361,7 +332,7 @@ def test_predictions_of_another_shape_are_refused(tmp_path: Path):
     predict = critic.predict
     critic.predict = lambda batch: predict(batch)[:, None]  # type: ignore[method-assign]
     with pytest.raises(ValueError, match=r"have shape \(12, 1\), but there are 12 units of level 'sequence'"):
-        run(tmp_path, name="sppo", critic=critic)
+        walked(tmp_path, name="sppo", critic=critic)
 
 
 def test_settings_without_meaning_are_refused():
@@ -372,5 +343,9 @@ def test_settings_without_meaning_are_refused():
             ValueError, match="clip must be positive, its epochs 1 or more, and its warmup not negative"
         ):
             CriticConfig(**wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="4 of 4 steps are the critic's: the policy would learn nothing"):
-        replace(CONFIG, critic=CriticConfig(warmup=4))
+
+
+def test_a_warm_up_that_leaves_the_policy_no_step_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"4 of 4 steps are the critic's \(critic.warmup\): the policy would learn"):
+        walked(tmp_path, critic_config=CriticConfig(warmup=4))
+    optimized(tmp_path, walker(), Walks(), steps=1, critic_config=CriticConfig(warmup=4))  # there is no critic

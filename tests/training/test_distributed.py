@@ -17,7 +17,7 @@ from tests.support.distributed_worker import STEPS, run
 from tests.support.translation import rows, weights
 
 CASES = (
-    "imitation",
+    "supervised",
     "grpo dr-grpo reward",
     "sspo grpo k3+",
     "dapo lite-ppo k3",

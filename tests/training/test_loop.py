@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,60 +13,16 @@ import pytest
 import torch
 
 from seqpo import advantages, objectives
-from seqpo.policies.causal_lm import CausalLMPolicy
 from seqpo.policies.network import NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit
 from seqpo.tasks.control.gym import GymTask
 from seqpo.training import checkpoints
-from seqpo.training.loop import KLConfig, LoopConfig, LoopKLForm, optimize
+from seqpo.training.loop import KLConfig, LoopKLForm
 from seqpo.training.optimizer import DivergenceError, OptimizerConfig
 from seqpo.training.world import World
 from seqpo.types import Batch, Rewards, pack
-from tests.support.translation import (
-    InterruptedRunError,
-    exact_weights,
-    interrupt,
-    rows,
-    translation,
-    translator,
-    weights,
-)
-
-CONFIG = LoopConfig(
-    steps=4,
-    starts=4,
-    group_size=3,
-    save_every=2,
-    kl=KLConfig(0.0),
-    optimizer=OptimizerConfig(lr=1e-3, warmup=0, decay="constant"),
-)
-LAST = "checkpoint-00000004"
-
-
-def run(
-    stage: Path,
-    config: LoopConfig = CONFIG,
-    *,
-    objective: str = "grpo",
-    advantage: str = "dr-grpo",
-    policy: CausalLMPolicy | None = None,
-    task: Any = None,
-) -> CausalLMPolicy:
-    """Optimize the tiny translator, going on from a checkpoint if the stage has one."""
-    policy = policy or translator()
-    optimize(
-        policy,
-        task or translation(),
-        objectives.get(objective),
-        advantages.get(advantage),
-        config,
-        world=World(),
-        stage=stage,
-        reference=policy.snapshot() if config.kl.coefficient else None,
-        resume_weights=exact_weights,
-    )
-    return policy
-
+from tests.support.training import CONFIG, LAST, optimized
+from tests.support.translation import InterruptedRunError, interrupt, rows, translation, translator, weights
 
 PAYOFFS = ((1.0, 0.0, 0.2), (0.0, 0.3, 1.0), (0.1, 0.9, 0.5), (0.0, 1.0, 0.0))
 """The best arms are the first, third, second and second."""
@@ -101,26 +57,20 @@ def chances(policy: NetworkPolicy) -> torch.Tensor:
 def test_a_bandit_learns_the_best_arm_of_every_context(tmp_path: Path, objective: str, advantage: str):
     torch.manual_seed(0)
     policy = NetworkPolicy(mlp(len(PAYOFFS), len(PAYOFFS[0]), 16))
-    config = LoopConfig(
+    options = {"max_length": 1} if objective == "dr-grpo" else {}
+    before = chances(policy)
+    optimized(
+        tmp_path,
+        policy,
+        Bandit(PAYOFFS),
+        objective=objectives.get(objective, **options),
+        advantage=advantage,
         steps=60,
-        starts=4,
         group_size=16,
         minibatches=2,
         save_every=60,
         log_every=60,
-        kl=KLConfig(0.0),
         optimizer=OptimizerConfig(lr=3e-2, warmup=0, decay="constant", weight_decay=0.0),
-    )
-    options = {"max_length": 1} if objective == "dr-grpo" else {}
-    before = chances(policy)
-    optimize(
-        policy,
-        Bandit(PAYOFFS),
-        objectives.get(objective, **options),
-        advantages.get(advantage),
-        config,
-        world=World(),
-        stage=tmp_path,
     )
     best = [row.index(max(row)) for row in PAYOFFS]
     assert best == [0, 2, 1, 1]
@@ -133,24 +83,18 @@ def test_a_bandit_learns_the_best_arm_of_every_context(tmp_path: Path, objective
 def test_cartpole_is_balanced_by_the_same_loop(tmp_path: Path):
     pytest.importorskip("gymnasium")
     torch.manual_seed(0)
-    config = LoopConfig(
+    optimized(
+        tmp_path,
+        NetworkPolicy(mlp(4, 2, 32)),
+        GymTask("CartPole-v1"),
+        advantage="return-to-go",
         steps=30,
-        starts=8,
+        groups_per_step=8,
         group_size=4,
         minibatches=2,
         epochs=4,
         save_every=30,
-        kl=KLConfig(0.0),
         optimizer=OptimizerConfig(lr=1e-2, warmup=0, decay="constant", weight_decay=0.0),
-    )
-    optimize(
-        NetworkPolicy(mlp(4, 2, 32)),
-        GymTask("CartPole-v1"),
-        objectives.get("grpo"),
-        advantages.get("return-to-go"),
-        config,
-        world=World(),
-        stage=tmp_path,
     )
     returns = [row["rollout/return"] for row in rows(tmp_path)]
     assert returns[0] < 40  # a coin would do as well
@@ -160,8 +104,8 @@ def test_cartpole_is_balanced_by_the_same_loop(tmp_path: Path):
 def test_translation_earns_more(tmp_path: Path):
     """The reward is relative to the group, so quality alone is made to count, and is looked at itself."""
     task = replace(translation(), reward=replace(translation().reward, latency_weight=0.0))
-    config = replace(CONFIG, steps=15, starts=6, group_size=6, optimizer=replace(CONFIG.optimizer, lr=3e-3))
-    run(tmp_path, config, task=task, policy=translator(torch.float32, talkative=1.0))
+    policy, optimizer = translator(torch.float32, talkative=1.0), replace(CONFIG.optimizer, lr=3e-3)
+    optimized(tmp_path, policy, task, steps=15, groups_per_step=6, group_size=6, optimizer=optimizer)
     quality = [row["rollout/quality"] for row in rows(tmp_path)]
     assert sum(quality[-3:]) > 1.2 * sum(quality[:3])
 
@@ -169,18 +113,18 @@ def test_translation_earns_more(tmp_path: Path):
 @pytest.mark.parametrize("kl", [KLConfig(0.0), KLConfig(0.1, "reward"), KLConfig(0.1, "k3+")])
 @pytest.mark.parametrize(("objective", "advantage"), [("grpo", "grpo"), ("sspo", "dr-grpo"), ("dapo", "lite-ppo")])
 def test_the_split_into_micro_batches_changes_nothing(tmp_path: Path, objective: str, advantage: str, kl: KLConfig):
-    config = replace(CONFIG, steps=2, minibatches=2, epochs=2, kl=kl)
+    changes = {"steps": 2, "minibatches": 2, "epochs": 2, "kl": kl, "objective": objective, "advantage": advantage}
     for name, budget in (("whole", 10**6), ("some", 150), ("single", 1)):
-        run(tmp_path / name, replace(config, micro_tokens=budget), objective=objective, advantage=advantage)
+        optimized(tmp_path / name, translator(), translation(), micro_tokens=budget, **changes)
     whole = weights(tmp_path / "whole" / "checkpoint-00000002")
     for name in ("some", "single"):
         torch.testing.assert_close(weights(tmp_path / name / "checkpoint-00000002"), whole, rtol=0, atol=1e-10)
 
 
 def test_the_first_update_is_on_policy_and_the_others_use_stale_log_probs(tmp_path: Path):
-    run(tmp_path / "once", CONFIG)
+    optimized(tmp_path / "once", translator(), translation())
     assert all(row["ratio_deviation"] < 1e-4 for row in rows(tmp_path / "once"))
-    run(tmp_path / "often", replace(CONFIG, epochs=3, minibatches=2))
+    optimized(tmp_path / "often", translator(), translation(), epochs=3, minibatches=2)
     assert all(row["ratio_deviation"] > 1e-3 for row in rows(tmp_path / "often"))
 
 
@@ -199,8 +143,8 @@ class Counts:
 
 def test_every_epoch_goes_through_all_minibatches(tmp_path: Path):
     objective = Counts("grpo")
-    config = replace(CONFIG, steps=1, epochs=2, minibatches=2)
-    optimize(translator(), translation(), objective, advantages.get("grpo"), config, world=World(), stage=tmp_path)
+    changes = {"objective": objective, "advantage": "grpo"}
+    optimized(tmp_path, translator(), translation(), steps=1, epochs=2, minibatches=2, **changes)
     (first, moved), (second, _), (again, _), (more, _) = objective.asked
     assert (first, second) == (again, more)
     assert first + second == pytest.approx(rows(tmp_path)[0]["rollout/tokens"] * 12)
@@ -216,8 +160,7 @@ def test_a_step_in_one_piece_has_the_plain_loss_of_the_objective(tmp_path: Path)
             losses.append(self.objective(logprobs, behaviour, advantage, segments).value.item())
             return self.objective(logprobs, behaviour, advantage, segments, denominators)
 
-    one = replace(CONFIG, steps=1)
-    optimize(translator(), translation(), Both("grpo"), advantages.get("rloo"), one, world=World(), stage=tmp_path)
+    optimized(tmp_path, translator(), translation(), objective=Both("grpo"), advantage="rloo", steps=1)
     assert losses == pytest.approx([rows(tmp_path)[0]["loss"]], rel=1e-5)
 
 
@@ -232,14 +175,14 @@ def test_every_step_and_seed_samples_anew(tmp_path: Path, monkeypatch: pytest.Mo
             return sample(starts, size, seed=seed, first=first)
 
         monkeypatch.setattr(policy, "rollout", watch)
-        run(tmp_path / str(seed), replace(CONFIG, seed=seed), policy=policy)
+        optimized(tmp_path / str(seed), policy, translation(), seed=seed)
     assert len(set(seeds)) == len(seeds) == 2 * CONFIG.steps
 
 
 def test_dropout_of_the_warm_up_is_off(tmp_path: Path):
     policy = translator(dropout=0.3)
     policy.module.train()
-    run(tmp_path, CONFIG, policy=policy)
+    optimized(tmp_path, policy, translation())
     assert all(row["ratio_deviation"] < 1e-4 for row in rows(tmp_path))
 
 
@@ -265,7 +208,7 @@ BASELINED = ["grpo", "dr-grpo", "rloo", "opo", "lite-ppo", "gpg", "return-to-go"
 @pytest.mark.parametrize("advantage", BASELINED)
 @pytest.mark.parametrize("objective", ["grpo", "gspo-token", "dapo"])
 def test_groups_of_equal_rewards_teach_nothing(tmp_path: Path, objective: str, advantage: str):
-    run(tmp_path, replace(CONFIG, steps=1), task=Flat([True] * 4), objective=objective, advantage=advantage)
+    optimized(tmp_path, translator(), Flat([True] * 4), steps=1, objective=objective, advantage=advantage)
     (row,) = rows(tmp_path)
     assert (row["loss"], row["grad_norm"]) == (0.0, 0.0)
 
@@ -290,7 +233,7 @@ def test_rewards_that_are_not_finite_stop_the_run(tmp_path: Path):
 
     steps = count(1)
     with pytest.raises(DivergenceError, match="the rewards of step 4 are not finite"):
-        run(tmp_path, task=Broken([False] * 4))
+        optimized(tmp_path, translator(), Broken([False] * 4))
     assert checkpoints.latest(tmp_path) == tmp_path / "checkpoint-00000002"
 
 
@@ -303,22 +246,14 @@ class SpoiltObjective(Counts):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_weights_and_checkpoint_intact(tmp_path: Path):
-    run(tmp_path / "good")
+    optimized(tmp_path / "good", translator(), translation())
     policy = translator()
     with pytest.raises(DivergenceError, match=r"optimizer step 4 has loss nan .* not finite in \d+ gradients"):
-        optimize(
-            policy,
-            translation(),
-            SpoiltObjective("grpo"),
-            advantages.get("dr-grpo"),
-            CONFIG,
-            world=World(),
-            stage=tmp_path / "bad",
-        )
+        optimized(tmp_path / "bad", policy, translation(), objective=SpoiltObjective("grpo"))
     assert all(torch.isfinite(parameter).all() for parameter in policy.module.parameters())
     kept = "checkpoint-00000002"
     assert torch.equal(weights(tmp_path / "bad" / kept), weights(tmp_path / "good" / kept))
-    run(tmp_path / "bad")
+    optimized(tmp_path / "bad", translator(), translation())
     assert torch.equal(weights(tmp_path / "bad" / LAST), weights(tmp_path / "good" / LAST))
 
 
@@ -328,13 +263,13 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_weights_and_checkpoint_int
 )
 def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, stop: int, advantage: str, kl: KLConfig):
     """What the advantage remembers (SPO's values of the starts) included."""
-    config = replace(CONFIG, epochs=2, minibatches=2, kl=kl)
-    run(tmp_path / "whole", config, advantage=advantage)
+    changes = {"epochs": 2, "minibatches": 2, "kl": kl, "advantage": advantage}
+    optimized(tmp_path / "whole", translator(), translation(), **changes)
     policy = translator()
     interrupt(policy, stop)
     with pytest.raises(InterruptedRunError):
-        run(tmp_path / "stopped", config, advantage=advantage, policy=policy)
-    run(tmp_path / "stopped", config, advantage=advantage)
+        optimized(tmp_path / "stopped", policy, translation(), **changes)
+    optimized(tmp_path / "stopped", translator(), translation(), **changes)
     assert torch.equal(weights(tmp_path / "whole" / LAST), weights(tmp_path / "stopped" / LAST))
     assert rows(tmp_path / "whole") == rows(tmp_path / "stopped")
 
@@ -346,7 +281,7 @@ def test_kl_holds_the_policy_near_where_it_began(tmp_path: Path, form: LoopKLFor
     for coefficient in (1e-6, 10.0):
         policy = translator(torch.float32)
         reference = policy.snapshot()
-        run(tmp_path / str(coefficient), replace(CONFIG, steps=5, kl=KLConfig(coefficient, form)), policy=policy)
+        optimized(tmp_path / str(coefficient), policy, translation(), steps=5, kl=KLConfig(coefficient, form))
         batch = pack(policy.rollout(translation().starts(8, step=99), 4, seed=5))
         with torch.no_grad():
             drifts.append((batch.behaviour - reference(batch)).mean().item())
@@ -355,7 +290,7 @@ def test_kl_holds_the_policy_near_where_it_began(tmp_path: Path, form: LoopKLFor
 
 def test_different_seeds_sample_differently_and_equal_ones_alike(tmp_path: Path):
     for name, seed in (("one", 1), ("twin", 1), ("two", 2)):
-        run(tmp_path / name, replace(CONFIG, seed=seed, steps=2))
+        optimized(tmp_path / name, translator(), translation(), seed=seed, steps=2)
     assert rows(tmp_path / "one") == rows(tmp_path / "twin")
     assert rows(tmp_path / "one") != rows(tmp_path / "two")
 
@@ -369,10 +304,38 @@ def test_settings_without_meaning_are_refused(tmp_path: Path):
         KLConfig(-0.1)
     with pytest.raises(ValueError, match="unknown KL form 'k1': choose one of reward, k2"):
         KLConfig(0.1, "k1")  # type: ignore[arg-type]
-    policy, task, config = translator(), translation(), replace(CONFIG, kl=KLConfig(0.1))
-    grpo, mean = objectives.get("grpo"), advantages.get("dr-grpo")
+    with pytest.raises(ValueError, match="form = 'k3' would have no effect: the coefficient is 0; leave"):
+        KLConfig(0.0, "k3")
     with pytest.raises(ValueError, match="a KL coefficient needs a reference policy; set it to 0 for none"):
-        optimize(policy, task, grpo, mean, config, world=World(), stage=tmp_path)
-    uneven = replace(CONFIG, starts=6, minibatches=2)
-    with pytest.raises(ValueError, match="6 starts can't be cut into 2 minibatches on each of 2 processes"):
-        optimize(policy, task, grpo, mean, uneven, world=World(size=2), stage=tmp_path)
+        optimized(tmp_path, translator(), translation(), kl=KLConfig(0.1), reference=None)
+    with pytest.raises(ValueError, match="6 groups can't be cut into 2 minibatches on each of 2 processes"):
+        optimized(tmp_path, translator(), translation(), groups_per_step=6, minibatches=2, world=World(size=2))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_coefficient_a_reference_is_not_asked(tmp_path: Path):
+    def reference(batch: Batch) -> torch.Tensor:
+        raise AssertionError
+
+    optimized(tmp_path, translator(), translation(), steps=1, kl=KLConfig(0.0), reference=reference)
+    assert "kl_reference" not in rows(tmp_path)[0]
+
+
+def test_a_run_that_does_not_go_on_begins_again(tmp_path: Path):
+    optimized(tmp_path, translator(), translation(), steps=2)
+    begun = weights(tmp_path / "checkpoint-00000002")
+    optimized(tmp_path, translator(), translation(), steps=2, seed=1, resume=False)
+    assert not torch.equal(weights(tmp_path / "checkpoint-00000002"), begun)
+    assert [row["step"] for row in rows(tmp_path)] == [1, 2]
+
+
+def test_the_evaluation_sees_the_weights_that_the_sampler_has(tmp_path: Path):
+    policy, seen = translator(), []
+
+    def evaluate(state: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        seen.append(state["model.model.norm.weight"].sum().item())
+        return {"dev/measure": seen[-1]}
+
+    optimized(tmp_path, policy, translation(), steps=3, eval_every=2, log_every=100, evaluate=evaluate)
+    assert [(row["step"], row["dev/measure"]) for row in rows(tmp_path)] == list(zip((2, 3), seen, strict=True))
+    assert seen[-1] == policy.model.model.norm.weight.sum().item()

@@ -4,41 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from seqpo import advantages, objectives
 from seqpo.objectives import SamplerCorrection
+from seqpo.policies.causal_lm import CausalLMPolicy
+from seqpo.policies.network import NetworkPolicy, mlp
 from seqpo.tasks.control.bandit import Bandit
-from seqpo.training.loop import KLConfig, LoopConfig, optimize
-from seqpo.training.optimizer import OptimizerConfig
 from seqpo.training.requirements import check_credit, check_requirements, collect_inputs
-from seqpo.training.world import World
 from seqpo.types import pack
+from tests.support.training import CONFIG, optimized
 from tests.support.translation import renderer, rows, tokenizer, translation, translator
-
-CONFIG = LoopConfig(
-    steps=3,
-    starts=4,
-    group_size=4,
-    save_every=3,
-    kl=KLConfig(0.0),
-    optimizer=OptimizerConfig(lr=1e-3, warmup=0, decay="constant"),
-)
-
-
-def run(stage: Path, config: LoopConfig = CONFIG, *, policy: Any = None, advantage: str = "dr-grpo") -> None:
-    made = objectives.get("grpo"), advantages.get(advantage)
-    optimize(policy or translator(torch.float32), translation(), *made, config, world=World(), stage=stage)
 
 
 def test_the_greedy_return_is_that_of_the_greedy_episode():
-    policy, task = translator(), Bandit(((1.0, 0.0), (0.2, 0.7)))
-    from seqpo.policies.network import NetworkPolicy, mlp
-
-    policy = NetworkPolicy(mlp(2, 2, 8))
+    policy, task = NetworkPolicy(mlp(2, 2, 8)), Bandit(((1.0, 0.0), (0.2, 0.7)))
     starts = task.starts(2, step=0)
     batch = pack(policy.rollout(starts, 5, seed=1))
     inputs = collect_inputs(advantages.get("remax"), policy, task, starts, batch, 0)
@@ -80,7 +62,7 @@ def test_what_a_task_can_not_tell_is_refused():
         check_requirements(advantages.get("gigpo"), Bandit(((0.0, 1.0),)))
 
     class Anonymous:
-        starts = judge = None
+        starts = score = None
 
     with pytest.raises(ValueError, match="this task does not number them"):
         check_requirements(advantages.get("spo"), Anonymous())  # type: ignore[arg-type]
@@ -99,15 +81,15 @@ def test_credit_that_an_objective_would_average_away_is_refused():
 
 def test_a_correction_makes_the_trainer_the_behaviour(tmp_path: Path):
     """With a sampler in bfloat16, the first ratios are off; scored by the trainer, they are 1."""
-    from seqpo.policies.causal_lm import CausalLMPolicy
 
     def coarse() -> CausalLMPolicy:
         model = translator(torch.float32).model
         return CausalLMPolicy(model, tokenizer(), stop=renderer().stop, limit=3, rollout_dtype=torch.bfloat16)
 
-    run(tmp_path / "plain", replace(CONFIG, steps=1), policy=coarse())
-    corrected = replace(CONFIG, steps=1, correction=SamplerCorrection("truncate", high=2.0))
-    run(tmp_path / "corrected", corrected, policy=coarse())
+    changes = {"steps": 1, "group_size": 4}
+    optimized(tmp_path / "plain", coarse(), translation(), **changes)
+    correction = SamplerCorrection("truncate", high=2.0)
+    optimized(tmp_path / "corrected", coarse(), translation(), correction=correction, **changes)
     (plain,), (exact,) = rows(tmp_path / "plain"), rows(tmp_path / "corrected")
     assert plain["ratio_deviation"] > 1e-3
     assert exact["ratio_deviation"] < 1e-5
@@ -116,7 +98,10 @@ def test_a_correction_makes_the_trainer_the_behaviour(tmp_path: Path):
 def test_entropy_keeps_a_policy_undecided(tmp_path: Path):
     last = []
     for entropy in (0.0, 1.0):
-        config = replace(CONFIG, steps=8, entropy=entropy, optimizer=replace(CONFIG.optimizer, lr=3e-3))
-        run(tmp_path / str(entropy), config)
+        optimizer = replace(CONFIG.optimizer, lr=3e-3)
+        policy = translator(torch.float32)
+        optimized(
+            tmp_path / str(entropy), policy, translation(), steps=8, group_size=4, entropy=entropy, optimizer=optimizer
+        )
         last.append(rows(tmp_path / str(entropy))[-1]["rollout/entropy"])
     assert last[1] > last[0] + 0.02

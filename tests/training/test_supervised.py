@@ -17,17 +17,15 @@ from seqpo.training.optimizer import DivergenceError, OptimizerConfig
 from seqpo.training.supervised import SupervisedConfig, train_supervised
 from seqpo.training.world import World
 from seqpo.types import Episode, pack
-from tests.support.translation import InterruptedRunError, exact_weights, rows, translation, translator, weights
+from tests.support.translation import InterruptedRunError, rows, translation, translator, weights
 
 CONFIG = SupervisedConfig(
     steps=6, batch=4, log_every=1, save_every=2, optimizer=OptimizerConfig(lr=1e-3, warmup=2, decay="linear")
 )
 
 
-def run(stage: Path, config: SupervisedConfig = CONFIG, policy: CausalLMPolicy | None = None) -> CausalLMPolicy:
-    policy = policy or translator()
-    train_supervised(policy, translation(), config, world=World(), stage=stage, resume_weights=exact_weights)
-    return policy
+def run(stage: Path, config: SupervisedConfig = CONFIG, policy: CausalLMPolicy | None = None) -> None:
+    train_supervised(policy or translator(), translation(), config, stage=stage, resume=True)
 
 
 LAST = "checkpoint-00000006"
@@ -75,7 +73,7 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(tmp_path: Path, step: int, dropo
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     run(whole, policy=translator(dropout=dropout))
     with pytest.raises(InterruptedRunError):
-        train_supervised(translator(dropout=dropout), Stops(step), CONFIG, world=World(), stage=stopped)
+        train_supervised(translator(dropout=dropout), Stops(step), CONFIG, stage=stopped)
     run(stopped, policy=translator(dropout=dropout))
     assert torch.equal(weights(whole / LAST), weights(stopped / LAST))
     assert rows(whole) == rows(stopped)
@@ -90,15 +88,15 @@ def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path):
     assert torch.equal(weights(tmp_path / LAST), before[1])
 
 
-def test_the_probe_sees_the_weights_of_its_step(tmp_path: Path):
+def test_the_evaluation_sees_the_weights_of_its_step(tmp_path: Path):
     policy, seen = translator(), []
 
-    def probe(state: dict[str, Tensor]) -> dict[str, float]:
+    def evaluate(state: dict[str, Tensor]) -> dict[str, float]:
         seen.append(state["model.model.norm.weight"].sum().item())
         return {"dev/measure": seen[-1]}
 
     config = replace(CONFIG, steps=5, eval_every=2, log_every=100)
-    train_supervised(policy, translation(), config, world=World(), stage=tmp_path, probe=probe)
+    train_supervised(policy, translation(), config, stage=tmp_path, evaluate=evaluate)
     assert [(row["step"], row["dev/measure"]) for row in rows(tmp_path)] == list(zip((2, 4, 5), seen, strict=True))
     assert seen[-1] == policy.model.model.norm.weight.sum().item()
 

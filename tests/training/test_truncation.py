@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +13,21 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seqpo import advantages, objectives
+from seqpo import advantages
 from seqpo.advantages import Advantage, AdvantageInputs, Comparison, HasCriticTargets
 from seqpo.policies.network import NetworkCritic, NetworkPolicy, mlp
 from seqpo.segments import Level
 from seqpo.tasks.control.bandit import paid
 from seqpo.training.critic import CriticConfig, ValueLearner
-from seqpo.training.loop import KLConfig, LoopConfig, optimize
 from seqpo.training.minibatches import Minibatches
 from seqpo.training.optimizer import OptimizerConfig
 from seqpo.training.world import World
 from seqpo.types import Batch, Outcome, Rewards, pack
+from tests.support.training import optimized
 
 DISCOUNT = 0.8
 LIMIT = 5
 FAST = OptimizerConfig(lr=0.1, warmup=0, decay="linear", weight_decay=0.0, clip=100.0)
-CONFIG = LoopConfig(
-    steps=121,
-    starts=2,
-    group_size=2,
-    save_every=121,
-    log_every=121,
-    kl=KLConfig(0.0),
-    critic=CriticConfig(epochs=8, warmup=120, optimizer=FAST),
-    optimizer=FAST,
-)
 
 
 @dataclass
@@ -81,11 +71,18 @@ def a_policy() -> NetworkPolicy:
     return NetworkPolicy(mlp(1, 2, 4).double())
 
 
-def run(
-    stage: Path, advantage: Advantage, critic: Any, task: Payday | None = None, config: LoopConfig = CONFIG
-) -> None:
-    task, objective = task or Payday(), objectives.get("ppo")
-    optimize(a_policy(), task, objective, advantage, config, world=World(), stage=stage, critic=critic)
+def learned(stage: Path, advantage: Advantage, critic: Any, task: Payday | None = None, **changes: Any) -> None:
+    """Let a critic learn for 120 steps, and a policy for one."""
+    usual = {
+        "steps": 121,
+        "groups_per_step": 2,
+        "group_size": 2,
+        "save_every": 121,
+        "log_every": 121,
+        "optimizer": FAST,
+    }
+    usual |= {"objective": "ppo", "critic_config": CriticConfig(epochs=8, warmup=120, optimizer=FAST)}
+    optimized(stage, a_policy(), task or Payday(), advantage=advantage, critic=critic, **usual | changes)
 
 
 def value(critic: NetworkCritic) -> float:
@@ -104,13 +101,13 @@ every = pytest.mark.parametrize("name", LEARNERS)
 @every
 def test_the_value_of_an_endless_reward_is_found_through_a_time_limit(tmp_path: Path, name: str):
     critic = a_critic()
-    run(tmp_path, LEARNERS[name](), critic)
+    learned(tmp_path, LEARNERS[name](), critic)
     assert value(critic) == pytest.approx(1 / (1 - DISCOUNT), rel=0.01)
 
 
 def test_an_end_is_worth_nothing(tmp_path: Path):
     critic = a_critic()
-    run(tmp_path, LEARNERS["gu"](), critic, Payday(ends=True))
+    learned(tmp_path, LEARNERS["gu"](), critic, Payday(ends=True))
     # the critic can't tell the steps apart: the mean of what is still to come from each
     left = [sum(DISCOUNT**k for k in range(steps)) for steps in range(1, LIMIT + 1)]
     assert value(critic) == pytest.approx(sum(left) / LIMIT, rel=0.01)
@@ -135,7 +132,7 @@ class Watched:
 def test_the_advantage_is_given_what_the_critic_said_before_its_update(tmp_path: Path):
     critic, watched = a_critic(), Watched(LEARNERS["gae"]())
     before = value(critic)
-    run(tmp_path, watched, critic, config=replace(CONFIG, steps=1, critic=CriticConfig(optimizer=FAST)))
+    learned(tmp_path, watched, critic, steps=1, critic_config=CriticConfig(optimizer=FAST))
     (seen,) = watched.seen
     assert seen.bootstrap is not None
     assert seen.bootstrap.tolist() == pytest.approx([before] * 4)
@@ -144,13 +141,13 @@ def test_the_advantage_is_given_what_the_critic_said_before_its_update(tmp_path:
 
 def test_where_nothing_is_cut_off_there_is_no_bootstrap(tmp_path: Path):
     watched = Watched(LEARNERS["gae"]())
-    run(tmp_path, watched, a_critic(), Payday(ends=True), replace(CONFIG, steps=1, critic=CriticConfig()))
+    learned(tmp_path, watched, a_critic(), Payday(ends=True), steps=1, critic_config=CriticConfig())
     assert watched.seen[0].bootstrap is None
 
 
 def test_a_critic_of_whole_episodes_is_asked_for_no_bootstrap(tmp_path: Path):
     watched = Watched(Comparison("value"))
-    run(tmp_path, watched, a_critic("sequence"), config=replace(CONFIG, steps=1, critic=CriticConfig()))
+    learned(tmp_path, watched, a_critic("sequence"), steps=1, critic_config=CriticConfig())
     assert watched.seen[0].bootstrap is None
 
 
@@ -196,13 +193,13 @@ class Short:
 def test_a_critic_that_can_not_value_what_was_cut_off_is_refused(tmp_path: Path, name: str):
     message = "an episode was truncated, and Short can't value what would have followed.*needs `predict_final`"
     with pytest.raises(ValueError, match=message):
-        run(tmp_path, LEARNERS[name](), Short())
+        learned(tmp_path, LEARNERS[name](), Short())
 
 
 def test_a_critic_without_final_values_does_where_nothing_is_cut_off(tmp_path: Path):
-    config = replace(CONFIG, steps=2, critic=CriticConfig(optimizer=FAST))
-    run(tmp_path / "short", LEARNERS["gae"](), Short(), Payday(ends=True), config)
-    run(tmp_path / "whole", LEARNERS["gae"](), a_critic(), Payday(ends=True), config)
+    changes = {"steps": 2, "critic_config": CriticConfig(optimizer=FAST)}
+    learned(tmp_path / "short", LEARNERS["gae"](), Short(), Payday(ends=True), **changes)
+    learned(tmp_path / "whole", LEARNERS["gae"](), a_critic(), Payday(ends=True), **changes)
     for part in ("", "critic"):
         short, whole = (
             load_file(tmp_path / stage / "checkpoint-00000002" / part / "model.safetensors")
@@ -216,4 +213,4 @@ def test_final_values_of_another_shape_are_refused(tmp_path: Path):
     predict_final = critic.predict_final
     critic.predict_final = lambda batch: predict_final(batch)[:, None]  # type: ignore[method-assign]
     with pytest.raises(ValueError, match=r"have shape \(4, 1\), but there are 4 units of level 'sequence'"):
-        run(tmp_path, LEARNERS["gae"](), critic)
+        learned(tmp_path, LEARNERS["gae"](), critic)

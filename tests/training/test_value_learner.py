@@ -43,28 +43,28 @@ def of_starts(critic: NetworkCritic, config: CriticConfig) -> ValueLearner:
 
 
 def taught(learner: ValueLearner, batch: Batch, rewards: Tensor) -> dict[str, float]:
-    cuts = Minibatches(batch, [1] * len(batch.episodes), 10**6, World())
-    return learner.learn(cuts, rewards, learner.predict(cuts))
+    minibatches = Minibatches(batch, [1] * len(batch.episodes), 10**6, World())
+    return learner.learn(minibatches, rewards, learner.predict(minibatches))
 
 
 def test_what_is_logged_by_hand():
     # values 3, 1, 1 of returns 4, 2, 0: errors 1, 1, −1; variances (4² + 2²) / 3 − 2² = 8/3, and 1 − 1/9
-    told = taught(of_starts(linear(2, 5, 1), CriticConfig()), HAND, REWARDS)
-    assert told["critic/loss"] == pytest.approx(0.5)
-    assert told["critic/value"] == pytest.approx(5 / 3)
-    assert told["critic/explained"] == pytest.approx(1 - (8 / 9) / (8 / 3))
+    logged = taught(of_starts(linear(2, 5, 1), CriticConfig()), HAND, REWARDS)
+    assert logged["critic/loss"] == pytest.approx(0.5)
+    assert logged["critic/value"] == pytest.approx(5 / 3)
+    assert logged["critic/explained"] == pytest.approx(1 - (8 / 9) / (8 / 3))
 
 
 def test_cross_entropy_is_of_the_logit_and_the_value_its_sigmoid():
     # logits log 3 and 0 are values ¾ and ½
-    told = taught(of_starts(linear(log(3), 0, 0), CriticConfig("cross-entropy")), HAND, REWARDS / 4)
-    assert told["critic/value"] == pytest.approx(1.75 / 3)
-    assert told["critic/loss"] == pytest.approx((log(4 / 3) + 2 * log(2)) / 3)
+    logged = taught(of_starts(linear(log(3), 0, 0), CriticConfig("cross-entropy")), HAND, REWARDS / 4)
+    assert logged["critic/value"] == pytest.approx(1.75 / 3)
+    assert logged["critic/loss"] == pytest.approx((log(4 / 3) + 2 * log(2)) / 3)
 
 
 def test_nothing_is_explained_where_nothing_varies():
-    told = taught(of_starts(linear(0.3, 0, 0), CriticConfig()), HAND, torch.tensor([0.1, 0.2, 0.3, 0.3]))
-    assert told["critic/explained"] == 0
+    logged = taught(of_starts(linear(0.3, 0, 0), CriticConfig()), HAND, torch.tensor([0.1, 0.2, 0.3, 0.3]))
+    assert logged["critic/explained"] == 0
 
 
 def test_the_loss_is_the_mean_over_units_of_the_level():
@@ -85,11 +85,11 @@ def test_a_clipped_value_stays_near_where_it_was():
     assert 0.2 < moved["clipped"] < 0.6  # momentum carries it over the edge
 
 
-def test_episodes_without_a_judgement_teach_nothing():
+def test_episodes_without_a_score_teach_nothing():
     whole, rest = linear(1, 0, 0), linear(1, 0, 0)
     unknown = REWARDS.index_fill(0, torch.tensor([1]), torch.nan)
-    told = taught(of_starts(whole, CriticConfig()), HAND, unknown)
-    assert told == taught(of_starts(rest, CriticConfig()), pack(HAND.episodes[1:]), REWARDS[2:])
+    logged = taught(of_starts(whole, CriticConfig()), HAND, unknown)
+    assert logged == taught(of_starts(rest, CriticConfig()), pack(HAND.episodes[1:]), REWARDS[2:])
     assert torch.equal(whole.module.weight, rest.module.weight)
     nothing = taught(of_starts(whole, CriticConfig()), HAND, torch.full_like(REWARDS, torch.nan))
     assert set(nothing.values()) == {0.0}

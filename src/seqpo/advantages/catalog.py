@@ -12,7 +12,7 @@ from seqpo.advantages.running import RunningScale, RunningValue
 from seqpo.advantages.same_state import SameState
 from seqpo.catalogs import Catalog
 
-CATALOG: Catalog[Advantage] = Catalog("advantage", reference)
+CATALOG: Catalog[Advantage] = Catalog("advantage", "seqpo.advantages.Advantage", ("needs", "level"), reference)
 """In formulas R is the return of an episode, R_t that from turn t on; means and deviations are the group's where
 nothing else is said."""
 
@@ -135,13 +135,12 @@ def gu(discount: float = 1.0, rate: float = 0.1) -> Advantage:
     "2509.13232",
     r"\frac{\Delta - \mathrm{mean}_{batch}(\Delta)}{\mathrm{std}_{batch}(\Delta)}, \quad \Delta = R - \hat v_{prompt}",
 )
-def spo(prior: float = 0.5, half_life: float = 0.06, rho_min: float = 0.875, rho_max: float = 0.96) -> Advantage:
+def spo(prior: float = 0.5, visits: float = 8.0, rho: float = 0.96) -> Advantage:
     """Return minus a value of the start that is tracked from visit to visit, whitened over the step.
 
-    How fast a value forgets depends on `inputs.drift`. The training loop measures none: there ρ is `rho_max`, and
-    `half_life` has no effect.
+    The paper forgets faster the further the policy has moved; here the weight ρ of the past is constant, its largest.
     """
-    return RunningValue(prior, half_life, rho_min, rho_max)
+    return RunningValue(prior, visits, rho)
 
 
 def names() -> tuple[str, ...]:

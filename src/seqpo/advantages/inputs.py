@@ -34,8 +34,6 @@ class AdvantageInputs:
         states: `[turns]` index of what each turn of a group was chosen in; the same for the same state.
         starts: `[groups]` number of each start among all `num_starts` starts of the task.
         num_starts: number of starts of the task.
-        drift: `[groups]` KL, in nats per token, between the policy and the one that last played each start;
-            may be left out.
     """
 
     values: Tensor | None = None
@@ -44,7 +42,6 @@ class AdvantageInputs:
     states: Tensor | None = None
     starts: Tensor | None = None
     num_starts: int = 0
-    drift: Tensor | None = None
 
     def require(self, need: Need, size: int, of: str) -> Tensor:
         """Return what is needed, one number for each of `size` things.

@@ -67,12 +67,10 @@ class Start:
     Attributes:
         number: among all starts of the task.
         greedy: return of the greedy episode from here.
-        drift: how far the policy has moved since it last played this start, in nats per token.
     """
 
     number: int = 0
     greedy: float = 0.0
-    drift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -321,24 +319,19 @@ def gu(*steps: Batch, discount: float = 1.0, rate: float = 0.1) -> list[float]:
     return per_token(units, [(x - centre) / math.sqrt(variance + EPSILON) for x in plain])
 
 
-def spo(
-    *steps: Batch, prior: float = 0.5, half_life: float = 0.06, rho_min: float = 0.875, rho_max: float = 0.96
-) -> list[float]:
+def spo(*steps: Batch, prior: float = 0.5, visits: float = 8.0, rho: float = 0.96) -> list[float]:
     """2509.13232: R − S/W of its start, whitened, of the last step; S ← ρS + ΣR and W ← ρW + n after each visit.
 
     A start that a step meets twice is visited once, by both groups.
     """
-    worth = 1 / (1 - rho_min)
     numbers = sorted({start.number for batch in steps for start in batch.starts})
-    sums, visits = dict.fromkeys(numbers, prior * worth), dict.fromkeys(numbers, worth)
+    sums, counts = dict.fromkeys(numbers, prior * visits), dict.fromkeys(numbers, visits)
     for batch in steps:
         units = episodes_of(batch)
         number_of = [batch.starts[unit.group].number for unit in units]
-        found = [unit.result - sums[n] / visits[n] for unit, n in zip(units, number_of, strict=True)]
+        found = [unit.result - sums[n] / counts[n] for unit, n in zip(units, number_of, strict=True)]
         for number in sorted(set(number_of)):
             here = [unit for unit, n in zip(units, number_of, strict=True) if n == number]
-            drift = fmean([batch.starts[unit.group].drift for unit in here])
-            rho = min(max(2 ** (-drift / half_life), rho_min), rho_max)
             sums[number] = rho * sums[number] + sum(results(here))
-            visits[number] = rho * visits[number] + len(here)
+            counts[number] = rho * counts[number] + len(here)
     return per_token(units, whitened(found))

@@ -90,25 +90,20 @@ class RunningValue:
     """R − a value of the start that is tracked from visit to visit, whitened over the step (SPO, 2509.13232).
 
     Each start has discounted counts: W ← ρ·W + n, S ← ρ·S + ΣR; its value is S / W from *before* the visit. With
-    rewards of 0 and 1 these are the two counts of a Beta distribution. ρ = 2^(−drift / half_life), kept
-    within its bounds, forgets faster the further the policy has moved; without a drift, ρ is `rho_max`.
+    rewards of 0 and 1 these are the two counts of a Beta distribution. The paper lets ρ fall,
+    from 0.96 to 0.875, the further the policy has moved since it last played the start; here ρ is constant.
 
     Args:
-        prior: value of a start that has not been visited, worth 1 / (1 − rho_min) visits. The paper estimates it
+        prior: value of a start that has not been visited, worth some visits. The paper estimates it
             with rollouts before training instead.
-        half_life: drift, in nats per token, that halves the weight of the past.
-        rho_min: smallest ρ.
-        rho_max: largest ρ.
+        visits: that the prior is worth; the paper's 1 / (1 − 0.875) by default.
+        rho: ρ, the weight of the past at each visit.
     """
 
-    def __init__(
-        self, prior: float = 0.5, half_life: float = 0.06, rho_min: float = 0.875, rho_max: float = 0.96
-    ) -> None:
-        if not (0 <= rho_min <= rho_max < 1 and half_life > 0):
-            raise ValueError("half_life must be positive, and 0 ≤ rho_min ≤ rho_max < 1")
-        self.prior = prior
-        self.half_life = half_life
-        self.rho_min, self.rho_max = rho_min, rho_max
+    def __init__(self, prior: float = 0.5, visits: float = 8.0, rho: float = 0.96) -> None:
+        if not (0 <= rho < 1 and visits > 0):
+            raise ValueError(f"rho lies from 0 to below 1, and visits are positive, got {rho} and {visits}")
+        self.prior, self.visits, self.rho = prior, visits, rho
         self._counts: Tensor | None = None
         self._whitened = Comparison("value", "whiten-units")
 
@@ -135,20 +130,15 @@ class RunningValue:
         advantages = self._whitened(rewards, segments, AdvantageInputs(values=value[segments.group]), all_sum)
         returns = torch.where(scored, add_by(known, segments.episode, segments.episodes), 0)
         visits = add_by(scored.to(known.dtype), segments.group, segments.groups)
-        drift = torch.zeros_like(visits) if inputs.drift is None else inputs.drift.to(known.dtype)
-        seen = torch.stack([add_by(returns, segments.group, segments.groups), visits, visits * drift])
-        added = all_sum(
-            torch.zeros(3, inputs.num_starts, dtype=known.dtype, device=known.device).index_add(1, starts, seen)
-        )
-        rho = torch.exp2(-added[2] / added[1].clamp(min=1) / self.half_life).clamp(self.rho_min, self.rho_max)
-        self._counts = torch.where(added[1] > 0, rho * counts + added[:2], counts)
+        seen = torch.stack([add_by(returns, segments.group, segments.groups), visits])
+        added = all_sum(torch.zeros_like(counts).index_add(1, starts, seen))
+        self._counts = torch.where(added[1] > 0, self.rho * counts + added, counts)
         return advantages
 
     def _known(self, num_starts: int, like: Tensor) -> Tensor:
         """`[2, num_starts]` discounted sums of returns and counts of visits."""
         if self._counts is None:
-            visits = 1 / (1 - self.rho_min)
-            first = like.new_tensor([[self.prior * visits], [visits]])
+            first = like.new_tensor([[self.prior * self.visits], [self.visits]])
             self._counts = first.expand(2, num_starts).contiguous()
         if self._counts.shape[1] != num_starts:
             raise ValueError(f"values of {self._counts.shape[1]} starts are remembered, the task has {num_starts}")

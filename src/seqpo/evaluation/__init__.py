@@ -1,1 +1,1 @@
-"""How good and how late: scores with intervals, paired tests, reports that other tools read, and figures."""
+"""How good and at what cost, for any kind of task: metrics with intervals, tests, reports, and figures."""

@@ -1,45 +1,28 @@
 """What an evaluation found: `report.json` for programs, `report.md` for people, a table for the terminal."""
 
+from __future__ import annotations
+
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from seqpo.evaluation.families import bleu_at, curves, follows_rules
-from seqpo.evaluation.scores import Comparison, Setting, System
+from seqpo.evaluation.curves import first_axis, margins
+from seqpo.evaluation.statistics import Column, Comparison, Result, Setting
 from seqpo.records import RecordError, decode
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-# Key, title and decimals of every score that has a column.
-_COLUMNS = (
-    ("bleu", "BLEU ↑", 1),
-    ("chrf", "chrF ↑", 1),
-    ("al", "AL ↓", 2),
-    ("al_std", "AL std", 2),
-    ("laal", "LAAL ↓", 2),
-    ("ap", "AP ↓", 2),
-    ("dal", "DAL ↓", 2),
-    ("cw_mean", "CW mean ↓", 2),
-    ("cw_max", "CW max ↓", 2),
-    ("waits", "waits", 1),
-    ("verb_wait", "wait before verbs", 2),
-    ("other_wait", "before others", 2),
-    ("empty", "empty", 0),
-)
-_CONSOLE = ("bleu", "chrf", "al", "laal", "ap", "cw_mean", "verb_wait", "other_wait")
-_SHORT = {"cw_mean": "CW", "verb_wait": "verbs", "other_wait": "others"}
-_CAPTION = (
-    "± half the 95 % bootstrap interval; AL, LAAL, CW in source units;\n"
-    "verbs, others: source units read right before a clause-final verb, and before any other word"
-)
-_DECIMALS = {key: decimals for key, _, decimals in _COLUMNS}
-_TITLES = {key: title.rstrip(" ↑↓") for key, title, _ in _COLUMNS}
+VERSION: Literal[2] = 2
+"""Of the form of `report.json`."""
+
+_ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+_GAP = 2  # spaces between two columns in the terminal
 
 
 class ReportError(ValueError):
@@ -54,32 +37,53 @@ def _now() -> str:
 class Report:
     """Systems scored on one test set.
 
-    `data` describes the test set (file, hash, language …), `command` makes the report again, `created` is a
-    UTC time in ISO 8601, and `examples` are traces to look at, as text.
+    Attributes:
+        systems: in the order of the tables.
+        columns: what the scores are, the most important first.
+        comparisons: of two systems each.
+        data: describes the test set (file, hash, …).
+        command: makes the report again.
+        created: a UTC time in ISO 8601.
+        examples: outcomes to look at, as text.
+        version: of this form.
+
+    Raises:
+        ValueError: a score that no column tells of.
     """
 
-    systems: tuple[System, ...]
+    systems: tuple[Result, ...]
+    columns: tuple[Column, ...]
     comparisons: tuple[Comparison, ...] = ()
     data: dict[str, Setting] = field(default_factory=dict)
     command: str = ""
     created: str = field(default_factory=_now)
     examples: tuple[str, ...] = ()
+    version: Literal[2] = VERSION
+
+    def __post_init__(self) -> None:
+        known = {column.name for column in self.columns}
+        scored = {name for system in self.systems for name in system.scores} | {one.metric for one in self.comparisons}
+        if unknown := sorted(scored - known):
+            raise ValueError(f"no column tells what the score {unknown[0]!r} is")
 
     def to_json(self) -> dict[str, object]:
-        """Give the report as dicts, sequences and scalars, for `json.dumps`."""
-        return asdict(self)
+        """Give the report as dicts, sequences and scalars, for `json.dumps`; the version comes first."""
+        return {"version": self.version} | asdict(self)
 
     @classmethod
-    def from_json(cls, data: object, *, where: str = "report") -> "Report":
+    def from_json(cls, data: object, *, where: str = "report") -> Report:
         """Read what `to_json` gave; `where` is what errors call the report.
 
         Raises:
-            ReportError: naming the key that is missing, unknown or of the wrong kind.
+            ReportError: another version, or a key that is missing, unknown or of the wrong kind.
         """
+        again = "run `seqpo evaluate` again to write a new report"
+        if isinstance(data, Mapping) and data.get("version") != VERSION:
+            raise ReportError(f"{where}: written by another version of seqpo; {again}")
         try:
             return decode(cls, data, name="the report")
         except RecordError as error:
-            raise ReportError(f"{where}: {error}; run the evaluation again to write a new report") from None
+            raise ReportError(f"{where}: {error}; {again}") from None
 
     def save(self, folder: str | Path) -> None:
         """Write `report.json` and `report.md` into a folder, each wholly or not at all."""
@@ -92,7 +96,7 @@ class Report:
             file.write_text(markdown(self), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path) -> "Report":
+    def load(cls, path: str | Path) -> Report:
         """Read a `report.json`, or the one in a folder.
 
         Raises:
@@ -103,9 +107,9 @@ class Report:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ReportError(f"{path}: no such file; run the evaluation first") from None
+            raise ReportError(f"{path}: no such file; run `seqpo evaluate` first") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ReportError(f"{path}: not JSON ({error}); run the evaluation again") from None
+            raise ReportError(f"{path}: not JSON ({error}); run `seqpo evaluate` again") from None
         return cls.from_json(data, where=str(path))
 
 
@@ -120,16 +124,23 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def columns_of(systems: Sequence[Result], columns: Sequence[Column]) -> list[Column]:
+    """Return the columns in which some system has a score."""
+    return [column for column in columns if any(column.name in system.scores for system in systems)]
+
+
 def markdown(report: Report) -> str:
-    """Give the report as Markdown: one table, the comparisons, the examples, and the signatures."""
+    """Give the report as Markdown: the scores, the margins, the comparisons, the examples, and the signatures."""
+    columns = columns_of(report.systems, report.columns)
+    costs = [column for column in columns if column.axis == "cost"]
     sections = [
         ["# Evaluation", "", f"Created {report.created}."],
         ["```", report.command, "```"] if report.command else [],
         [f"- {key}: {value}" for key, value in report.data.items()],
-        _score_table(report.systems),
-        ["Scores are given ± half their 95 % bootstrap interval. AL, LAAL, DAL, CW in source units."],
-        *(_margin_table(report.systems, by) for by in ("al", "ap")),
-        _comparison_table(report.comparisons),
+        _score_table(report.systems, columns),
+        [f"Scores are given ± half their 95 % bootstrap interval. {_units(columns)}".rstrip()],
+        *(_margin_table(report.systems, first_axis(columns, "quality"), cost) for cost in costs),
+        _comparison_table(report.comparisons, report.columns),
         ["## Examples"] if report.examples else [],
         *(["```", example, "```"] for example in report.examples),
         ["## Signatures"],
@@ -138,56 +149,93 @@ def markdown(report: Report) -> str:
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
-def console_table(report: Report) -> "Table":
-    """Give the main scores as a table for rich; BLEU and AL carry their intervals.
+def console_table(report: Report, width: int = 80) -> Table:
+    """Give the scores as a table for rich: as many columns as fit, the most important ones.
 
-    The last columns, where there is something in them, are the mean waits before clause-final verbs and other words.
+    The first quality and the first cost carry their intervals.
+
+    Args:
+        report: what is shown.
+        width: of the terminal, in characters.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, caption=_CAPTION, pad_edge=False)
-    table.add_column("system", no_wrap=True)
-    shown = [key for key in _CONSOLE if any(getattr(system, key) is not None for system in report.systems)]
-    for key in shown:
-        table.add_column(_SHORT.get(key, _TITLES[key]), justify="right", no_wrap=True)
-    for system in report.systems:
-        cells = (_cell(system, key, spread=key in ("bleu", "al")) for key in shown)
-        table.add_row(system.name, *cells)
+    columns = columns_of(report.systems, report.columns)
+    axes = (first_axis(columns, "quality"), first_axis(columns, "cost"))
+    cells = [
+        [_cell(system, column, sign="±" if column in axes else "") for system in report.systems] for column in columns
+    ]
+    names = max([len("system"), *(len(system.name) for system in report.systems)])
+    shown = _fitting(columns, cells, width - names)
+    caption = _caption(columns[:shown], any("±" in cell for some in cells[:shown] for cell in some))
+    if left := len(columns) - shown:
+        caption += f"\nThe whole table, with {left} more columns, is in report.md."
+    table = Table(box=SIMPLE_HEAD, caption=Text(caption.strip()), show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("system", no_wrap=True, min_width=names)
+    for column in columns[:shown]:
+        table.add_column(Text(column.title.replace(" ", "\n")), justify="right", no_wrap=True)
+    for place, system in enumerate(report.systems):
+        table.add_row(Text(system.name), *(some[place] for some in cells[:shown]))
     return table
 
 
-def _score_table(systems: Sequence[System]) -> list[str]:
-    columns = [column for column in _COLUMNS if any(getattr(system, column[0]) is not None for system in systems)]
+def _fitting(columns: Sequence[Column], cells: Sequence[Sequence[str]], room: int) -> int:
+    """How many columns fit beside the names; one at least, if there is any. Titles break at their spaces."""
+    for number, (column, some) in enumerate(zip(columns, cells, strict=True)):
+        room -= _GAP + max(map(len, [*column.title.split(), *some]))
+        if room < 0:
+            return max(number, 1)
+    return len(columns)
+
+
+def _caption(columns: Sequence[Column], spread: bool) -> str:
+    return " ".join(["± half the 95 % bootstrap interval."] * spread + [_units(columns)])
+
+
+def _units(columns: Sequence[Column]) -> str:
+    """Which scores are in which unit, as a sentence."""
+    titles: dict[str, list[str]] = {}
+    for column in columns:
+        titles.setdefault(column.unit, []).append(column.title)
+    told_of = [f"{', '.join(some)}: {unit}" for unit, some in titles.items() if unit]
+    return "; ".join(told_of) + "." if told_of else ""
+
+
+def _score_table(systems: Sequence[Result], columns: Sequence[Column]) -> list[str]:
     return _table(
-        ["system", *(title for _, title, _ in columns), "n"],
-        [[system.name, *(_cell(system, key) for key, _, _ in columns), str(system.n)] for system in systems],
+        ["system", *(column.title + _ARROWS[column.better] for column in columns), "n"],
+        [[system.name, *(_cell(system, column) for column in columns), str(system.n)] for system in systems],
     )
 
 
-def _margin_table(systems: Sequence[System], by: str) -> list[str]:
-    """How far policies lie above the curves of baselines, at the same delay."""
-    rules, own = curves(systems), [system for system in systems if not follows_rules(system.name)]
-    if not rules or not own:
+def _margin_table(systems: Sequence[Result], quality: Column | None, cost: Column) -> list[str]:
+    if quality is None:
         return []
-    rows = []
-    for system in own:
-        expected = [bleu_at(curve, getattr(system, by), by=by) for curve in rules.values()]
-        rows.append([system.name, *("–" if value is None else f"{system.bleu - value:+.1f}" for value in expected)])
+    names, own = margins(systems, quality=quality.name, cost=cost.name)
+    if not names or not own:
+        return []
+    rows = [
+        [name, *("–" if value is None else f"{value:+.{quality.decimals}f}" for value in values)]
+        for name, values in own.items()
+    ]
     note = (
-        f"BLEU above (+) or below (−) baselines, interpolated at the same {_TITLES[by]}; – where they don't reach it."
+        f"{quality.title} above (+) or below (−) baselines, interpolated at the same {cost.title}; "
+        "– where they don't reach it."
     )
-    return [*_table([f"at equal {_TITLES[by]}", *rules], rows), "", note]
+    return [*_table([f"at equal {cost.title}", *names], rows), "", note]
 
 
-def _comparison_table(comparisons: Sequence[Comparison]) -> list[str]:
+def _comparison_table(comparisons: Sequence[Comparison], columns: Sequence[Column]) -> list[str]:
     if not comparisons:
         return []
+    by_name = {column.name: column for column in columns}
     rows = [
         [
             " − ".join(test.names),
-            _TITLES[test.metric],
-            *(f"{value:.{_DECIMALS[test.metric]}f}" for value in (test.a, test.b)),
+            by_name[test.metric].title,
+            *(f"{value:.{by_name[test.metric].decimals}f}" for value in (test.a, test.b)),
             f"{test.difference:+.2f} [{test.interval[0]:+.2f}, {test.interval[1]:+.2f}]",
             f"{test.p_value:.3f} {_stars(test.p_value)}".strip(),
         ]
@@ -202,15 +250,13 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (header, rule, *rows)]
 
 
-def _cell(system: System, key: str, *, spread: bool = True) -> str:
-    value = getattr(system, key)
-    if value is None:
+def _cell(system: Result, column: Column, *, sign: str = " ± ") -> str:
+    """Write a score, and half its interval after the sign; "" leaves that out."""
+    score = system.scores.get(column.name)
+    if score is None:
         return "–"
-    text = f"{value:.{_DECIMALS[key]}f}"
-    if not spread or key not in system.interval:
-        return text
-    low, high = system.interval[key]
-    return f"{text} ± {(high - low) / 2:.{_DECIMALS[key]}f}"
+    text = f"{score.value:.{column.decimals}f}"
+    return f"{text}{sign}{score.spread:.{column.decimals}f}" if sign and score.spread is not None else text
 
 
 def _stars(p_value: float) -> str:

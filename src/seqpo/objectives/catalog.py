@@ -15,7 +15,7 @@ from seqpo.objectives.gates import LOG_SPACE_SHAPES, Gate, Identity, LogSpaceGat
 from seqpo.objectives.weightings import CappedScore, Clip, GammaScore, Linear, ScoreFunction
 from seqpo.segments import Level
 
-CATALOG: Catalog[Objective] = Catalog("objective", reference)
+CATALOG: Catalog[Objective] = Catalog("objective", "seqpo.objectives.PolicyLoss", ("credit_level",), reference)
 """Formulas say what is maximised; r is a token's ratio, T the tokens of an episode, E the mean over the episodes."""
 
 

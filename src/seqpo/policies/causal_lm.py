@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from seqpo.policies.logprobs import chosen_logprobs
-from seqpo.sessions import Engine, play
+from seqpo.policies.models import read_weights
+from seqpo.sessions import Engine, MakesEngine, SessionEngine, play
 from seqpo.types import Batch, Episode, TokenEnv, Turn
 
 
@@ -82,6 +83,7 @@ class CausalLMPolicy:
         limit: most tokens of a turn.
         slots: streams that are sampled at a time.
         temperature: of sampling, and of the scored distribution.
+        engine: makes the sampling engine.
         rollout_dtype: of the sampling engine's weights; the model's own when None.
         autocast: dtype of the training pass's matrix products; the weights' own when None.
     """
@@ -95,6 +97,7 @@ class CausalLMPolicy:
         limit: int = 32,
         slots: int = 64,
         temperature: float = 1.0,
+        engine: MakesEngine = Engine,
         rollout_dtype: torch.dtype | None = None,
         autocast: torch.dtype | None = None,
     ) -> None:
@@ -103,7 +106,7 @@ class CausalLMPolicy:
         self.limit = limit
         self.autocast = autocast
         self.module: nn.Module = TokenScorer(model, temperature)
-        self.engine = Engine(model, stop=stop, slots=slots, temperature=temperature, dtype=rollout_dtype)
+        self.engine: SessionEngine = engine(model, stop=stop, slots=slots, temperature=temperature, dtype=rollout_dtype)
 
     def rollout(
         self, starts: Sequence[TokenEnv], group_size: int, *, seed: int | None, first: int = 0
@@ -113,8 +116,8 @@ class CausalLMPolicy:
         What an episode says depends on `seed`, on its start's number (counted from `first`) and on its place in
         the group, not on the batch it is sampled in.
         """
-        scripts = [script for script in starts for _ in range(group_size)]
-        played = play(self.engine, scripts, limit=self.limit, seed=seed, first_stream=first * group_size)
+        envs = [start for start in starts for _ in range(group_size)]
+        played = play(self.engine, envs, limit=self.limit, seed=seed, first_stream=first * group_size)
         return [
             Episode(
                 start=first + number // group_size,
@@ -161,3 +164,11 @@ class CausalLMPolicy:
             state.pop(tied, None)  # gathered from shards or a GPU, it would be a second copy
         self.model.save_pretrained(folder, state_dict=state)
         self.tokenizer.save_pretrained(folder)
+
+    def load(self, folder: Path) -> Mapping[str, Tensor]:
+        """Read the weights of a folder that `save` wrote, by the names of the module's state.
+
+        Raises:
+            ValueError: there are none, or they can't be read.
+        """
+        return {f"model.{name}": value for name, value in read_weights(folder).items()}

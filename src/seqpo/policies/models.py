@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, Qwen2Config, Qwen3Config
+
+from seqpo.records import refuse_changed
 
 Family = Literal["llama", "qwen2", "qwen3"]
 _CONFIGS = {"qwen2": Qwen2Config, "qwen3": Qwen3Config, "llama": LlamaConfig}
@@ -42,6 +46,9 @@ class ModelConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.path:
+            shape = ("family", "width", "layers", "heads", "kv_heads", "ffn", "positions", "dropout")
+            refuse_changed(self, shape, "the model comes from path")
         if self.family not in get_args(Family):
             raise ValueError(f"unknown model family {self.family!r}: choose one of {', '.join(get_args(Family))}")
         if self.width % self.heads or self.heads % self.kv_heads:
@@ -95,6 +102,22 @@ def add_dropout(model: PreTrainedModel, share: float) -> None:
     for name, module in model.named_modules():
         if name.rpartition(".")[2] in ("embed_tokens", "o_proj", "down_proj"):
             module.register_forward_hook(drop)
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the weights of a Transformers folder, in the precision that they were saved in.
+
+    Raises:
+        ValueError: there are none, or a file is torn.
+    """
+    index = folder / "model.safetensors.index.json"
+    try:
+        shards = {"model.safetensors"}
+        if index.exists():
+            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return {name: value for shard in sorted(shards) for name, value in load_file(folder / shard).items()}
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ValueError(f"{folder}: its weights can't be read ({error}); take an earlier checkpoint") from error
 
 
 def load_model(path: str | Path) -> PreTrainedModel:

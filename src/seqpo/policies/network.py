@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from seqpo.policies.models import read_weights
 from seqpo.sampling import Uniforms, choose
 from seqpo.segments import Level
 from seqpo.types import Batch, Episode, Outcome, Turn
@@ -109,6 +110,14 @@ class NetworkPolicy:
     def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """Write the weights as safetensors."""
         save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
+
+    def load(self, folder: Path) -> Mapping[str, Tensor]:
+        """Read the weights that `save` wrote.
+
+        Raises:
+            ValueError: there are none, or they can't be read.
+        """
+        return read_weights(folder)
 
 
 class NetworkCritic:

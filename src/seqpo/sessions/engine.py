@@ -25,19 +25,7 @@ from transformers import PreTrainedModel
 
 from seqpo.sampling import Uniforms, choose
 from seqpo.sessions.forward import RaggedModel
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a session wrote in one turn.
-
-    Attributes:
-        tokens: the chosen tokens; the last one is the stop token, unless the turn was cut at its limit.
-        logprobs: log-prob of each, under the distribution it was chosen from.
-    """
-
-    tokens: tuple[int, ...]
-    logprobs: tuple[float, ...]
+from seqpo.sessions.protocol import Ability, Answer
 
 
 @dataclass(eq=False)
@@ -149,6 +137,11 @@ class Engine:
         self.unit_starts = None if unit_starts is None else unit_starts.tolist()
         self._model = RaggedModel(model, slots, dtype)
         self._open: list[Session] = []  # the session in slot i is the i-th
+
+    @property
+    def can(self) -> frozenset[Ability]:
+        """Quotas, and forks."""
+        return frozenset({"quota", "fork"})
 
     @property
     def free(self) -> int:

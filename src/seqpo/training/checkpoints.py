@@ -4,7 +4,7 @@
         config.json, model.safetensors, tokenizer.json …   written by the policy
         training/optimizer.safetensors                      running averages, by parameter name
         training/state.json                                 step, and what the optimizer's groups hold
-        training/memory.safetensors                         what the advantage has learnt, if it learns anything
+        training/advantage.safetensors                      what the advantage has learnt, if it learns anything
         critic/model.safetensors                            the critic's weights, if there is a critic;
         critic/optimizer.safetensors, critic/state.json     its training state, like the policy's
 
@@ -19,7 +19,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -34,23 +34,17 @@ from torch.distributed.checkpoint.state_dict import (
 
 from seqpo.training.optimizer import Updates
 from seqpo.training.world import full_weights
+from seqpo.types import Scorer
 
 _PREFIX = "checkpoint-"
 _TRAINING, _CRITIC = "training", "critic"
-_WEIGHTS, _OPTIMIZER, _STATE, _MEMORY = "model.safetensors", "optimizer.safetensors", "state.json", "memory.safetensors"
+_WEIGHTS, _OPTIMIZER, _STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+_ADVANTAGE = "advantage.safetensors"
 _KEPT = 2
 
 
 class CheckpointError(ValueError):
     """A checkpoint that can't be used; the message names the file and a remedy."""
-
-
-class Saves(Protocol):
-    """A policy that can write its weights as a folder."""
-
-    def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
-        """Write the folder."""
-        ...
 
 
 def latest(stage: Path) -> Path | None:
@@ -59,14 +53,18 @@ def latest(stage: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def step_of(checkpoint: Path) -> int:
+    """Return the number of loop steps that had been taken when a checkpoint was written."""
+    return int(checkpoint.name.removeprefix(_PREFIX))
+
+
 def save(
     stage: Path,
     step: int,
-    policy: Saves,
+    policy: Scorer,
     updates: Updates,
     *,
-    weights_only: bool = False,
-    memory: Mapping[str, Tensor] | None = None,
+    advantage: Mapping[str, Tensor] | None = None,
     critic: Updates | None = None,
 ) -> None:
     """Write a checkpoint and drop all but the newest ones. Every process must call it; the leading one writes.
@@ -76,12 +74,11 @@ def save(
         step: number of loop steps that have been taken.
         policy: writes the weights.
         updates: hold module and optimizer.
-        weights_only: leave out the training state, where no one will resume.
-        memory: what the advantage has learnt from batch to batch; the same on every process.
+        advantage: what the advantage has learnt from batch to batch; the same on every process.
         critic: module and optimizer of the critic.
     """
     weights = full_weights(updates.module)
-    state = {} if weights_only else _optimizer_state(updates)
+    state = _optimizer_state(updates)
     critic_weights = full_weights(critic.module) if critic else {}
     critic_state = _optimizer_state(critic) if critic else {}
     if updates.world.leads:
@@ -89,13 +86,12 @@ def save(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         policy.save(partial, {name: value.cpu() for name, value in weights.items()})
-        if not weights_only:
-            _write_training(partial / _TRAINING, step, updates.taken, state)
-            if memory:
-                _write_tensors(partial / _TRAINING / _MEMORY, memory)
-            if critic:
-                _write_training(partial / _CRITIC, step, critic.taken, critic_state)
-                _write_tensors(partial / _CRITIC / _WEIGHTS, critic_weights)
+        _write_training(partial / _TRAINING, step, updates.taken, state)
+        if advantage:
+            _write_tensors(partial / _TRAINING / _ADVANTAGE, advantage)
+        if critic:
+            _write_training(partial / _CRITIC, step, critic.taken, critic_state)
+            _write_tensors(partial / _CRITIC / _WEIGHTS, critic_weights)
         final = stage / f"{_PREFIX}{step:08d}"
         shutil.rmtree(final, ignore_errors=True)
         os.replace(partial, final)
@@ -150,13 +146,13 @@ def _restore(folder: Path, updates: Updates, weights: Mapping[str, Tensor]) -> i
     return int(state["step"])
 
 
-def read_memory(folder: Path) -> dict[str, Tensor]:
+def read_advantage(folder: Path) -> dict[str, Tensor]:
     """Read what an advantage had learnt when a checkpoint was written; empty if nothing.
 
     Raises:
         CheckpointError: a file that can't be read.
     """
-    path = folder / _TRAINING / _MEMORY
+    path = folder / _TRAINING / _ADVANTAGE
     return _read_tensors(path) if path.exists() else {}
 
 

@@ -5,49 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seqpo.advantages import AdvantageInputs, HasCriticTargets, cross_entropy_value_loss, squared_value_loss
+from seqpo.records import refuse_changed
 from seqpo.segments import Level
 from seqpo.training.minibatches import Minibatches
 from seqpo.training.optimizer import OptimizerConfig, Updates
 from seqpo.training.world import World
-from seqpo.types import Batch
+from seqpo.types import Batch, Critic, HasFinalValues
 
 ValueLoss = Literal["squared", "clipped", "cross-entropy"]
-
-
-class Critic(Protocol):
-    """Predicts what is still to come."""
-
-    module: nn.Module
-
-    @property
-    def level(self) -> Level:
-        """What it values: each action token, each turn, or the start of each episode ("sequence").
-
-        A value may depend on all that lies before its unit, and on nothing of the unit itself.
-        """
-        ...
-
-    def predict(self, batch: Batch) -> Tensor:
-        """Return `[units]` values, or their logits where it learns by cross-entropy; differentiable."""
-        ...
-
-
-@runtime_checkable
-class HasFinalValues(Protocol):
-    """A critic that can also value what followed the last action of an episode that was cut off."""
-
-    def predict_final(self, batch: Batch) -> Tensor:
-        """Return `[episodes]` values, or logits like those of `predict`, of `Episode.final`.
-
-        Asked only where an episode of any process was truncated. What it says of the other episodes is not used.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +45,8 @@ class CriticConfig:
             raise ValueError(f"unknown value loss {self.loss!r}: choose one of {', '.join(get_args(ValueLoss))}")
         if self.clip <= 0 or self.epochs < 1 or self.warmup < 0:
             raise ValueError("a critic's clip must be positive, its epochs 1 or more, and its warmup not negative")
+        if self.loss != "clipped":
+            refuse_changed(self, ("clip",), f"the loss is {self.loss!r}")
 
     def values(self, outputs: Tensor) -> Tensor:
         """Return the values that a critic's outputs stand for."""
@@ -119,7 +92,7 @@ class ValueLearner:
         self.minibatches = minibatches
         self.updates = Updates(critic.module, config.optimizer, world, steps * config.epochs * minibatches)
 
-    def predict(self, cuts: Minibatches) -> AdvantageInputs:
+    def predict(self, rollout: Minibatches) -> AdvantageInputs:
         """Return what the critic says of a rollout: `values` and `bootstrap`, without gradient.
 
         A critic of whole episodes values their starts alone, and is asked for no bootstrap.
@@ -127,11 +100,11 @@ class ValueLearner:
         Raises:
             ValueError: an episode was truncated, and the critic can't say what would have followed.
         """
-        values = self.config.values(cuts.score(self._predict, self.critic.level))
-        return AdvantageInputs(values=values, bootstrap=self._bootstrap(cuts))
+        values = self.config.values(rollout.score(self._predict, self.critic.level))
+        return AdvantageInputs(values=values, bootstrap=self._bootstrap(rollout))
 
-    def _bootstrap(self, cuts: Minibatches) -> Tensor | None:
-        truncated = [episode.truncated for episode in cuts.batch.episodes]
+    def _bootstrap(self, rollout: Minibatches) -> Tensor | None:
+        truncated = [episode.truncated for episode in rollout.batch.episodes]
         if self.critic.level == "sequence" or not self.updates.world.most(sum(truncated)):
             return None
         if not isinstance(self.critic, HasFinalValues):
@@ -140,14 +113,14 @@ class ValueLearner:
                 f"which must not count as nothing: the critic needs `predict_final`"
             )
         final = self.critic.predict_final
-        outputs = cuts.score(lambda batch: self._checked(final(batch), batch, "sequence"), "sequence")
+        outputs = rollout.score(lambda batch: self._checked(final(batch), batch, "sequence"), "sequence")
         return torch.where(torch.tensor(truncated, device=outputs.device), self.config.values(outputs), 0)
 
-    def learn(self, cuts: Minibatches, rewards: Tensor, predicted: AdvantageInputs) -> dict[str, float]:
+    def learn(self, rollout: Minibatches, rewards: Tensor, predicted: AdvantageInputs) -> dict[str, float]:
         """Take the updates that a rollout is good for.
 
         Args:
-            cuts: the rollout.
+            rollout: the rollout.
             rewards: `[turns]`, the same that the advantage is given.
             predicted: what the critic said before these updates.
 
@@ -160,29 +133,29 @@ class ValueLearner:
             ValueError: targets that can't be learnt by cross-entropy.
         """
         values = predicted.require(
-            "values", cuts.batch.segments.count(self.critic.level), "units of the critic's level"
+            "values", rollout.batch.segments.count(self.critic.level), "units of the critic's level"
         )
-        targets = self.teacher.targets(rewards, cuts.batch.segments, predicted)
+        targets = self.teacher.targets(rewards, rollout.batch.segments, predicted)
         known = ~targets.isnan()
         if self.config.loss == "cross-entropy":
             _check_chances(targets[known])
-        minibatches = cuts.minibatches(self.minibatches) * self.config.epochs
-        losses = [self._optimizer_step(cuts, members, targets, values) for members in minibatches]
+        minibatches = rollout.deal(self.minibatches) * self.config.epochs
+        losses = [self._optimizer_step(rollout, members, targets, values) for members in minibatches]
         mean, explained = self._explained(targets[known].double(), values[known].double())
         return {"critic/loss": sum(losses) / len(losses), "critic/value": mean, "critic/explained": explained}
 
-    def _optimizer_step(self, cuts: Minibatches, members: Sequence[int], targets: Tensor, values: Tensor) -> float:
+    def _optimizer_step(self, rollout: Minibatches, members: Sequence[int], targets: Tensor, values: Tensor) -> float:
         level = self.critic.level
-        known = (~targets[cuts.index(members, level)].isnan()).sum()
+        known = (~targets[rollout.index(members, level)].isnan()).sum()
         total = int(self.updates.world.all_sum(known))
 
         def loss(part: list[int]) -> Tensor:
-            index = cuts.index(part, level)
+            index = rollout.index(part, level)
             kept = ~targets[index].isnan()
-            outputs = self._predict(cuts.take(part))[kept]
+            outputs = self._predict(rollout.pack(part))[kept]
             return self.config.losses(outputs, targets[index][kept], values[index][kept]).sum() / max(total, 1)
 
-        return self.updates.step([partial(loss, part) for part in cuts.parts(members)])["loss"]
+        return self.updates.step([partial(loss, part) for part in rollout.micro_batches(members)])["loss"]
 
     def _predict(self, batch: Batch) -> Tensor:
         return self._checked(self.critic.predict(batch), batch, self.critic.level)

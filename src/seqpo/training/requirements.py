@@ -3,58 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
-
-from torch import Tensor
+from typing import Any
 
 from seqpo.advantages import Advantage, AdvantageInputs, HasCriticTargets
 from seqpo.objectives import PolicyLoss
 from seqpo.segments import LEVELS, add_by
-from seqpo.training.critic import Critic
-from seqpo.types import Batch, Episode, Rewards, pack
-
-
-class Rolls(Protocol):
-    """A policy that can play a start greedily."""
-
-    def rollout(self, starts: Sequence[Any], group_size: int, *, seed: int | None, first: int = 0) -> list[Episode]:
-        """Sample a group of episodes from each start, numbered from `first`; greedily where `seed` is None."""
-        ...
-
-
-class Task(Protocol):
-    """A task: where episodes start, and how they are judged."""
-
-    def starts(self, count: int, *, step: int) -> Sequence[Any]:
-        """Return the starts of a step; a function of the step alone."""
-        ...
-
-    def score(self, starts: Sequence[Any], batch: Batch) -> Rewards:
-        """Judge a batch whose groups come from the starts, in order."""
-        ...
-
-
-@runtime_checkable
-class HasStates(Protocol):
-    """A task that knows when two turns were chosen in the same state."""
-
-    def states(self, starts: Sequence[Any], batch: Batch) -> Tensor:
-        """Return `[turns]` indices: the same for the same state of the same group."""
-        ...
-
-
-@runtime_checkable
-class HasStartIds(Protocol):
-    """A task whose starts come again, and are known by a number."""
-
-    @property
-    def num_starts(self) -> int:
-        """Number of all starts."""
-        ...
-
-    def start_ids(self, starts: Sequence[Any]) -> Tensor:
-        """Return `[starts]` their numbers."""
-        ...
+from seqpo.types import Batch, Critic, HasStartIds, HasStates, Policy, Task, pack
 
 
 def check_requirements(advantage: Advantage, task: Task, critic: Critic | None = None) -> None:
@@ -103,7 +57,7 @@ def check_credit(objective: PolicyLoss, advantage: Advantage) -> None:
 
 
 def collect_inputs(
-    advantage: Advantage, policy: Rolls, task: Task, starts: Sequence[Any], batch: Batch, first: int
+    advantage: Advantage, policy: Policy, task: Task, starts: Sequence[Any], batch: Batch, first: int
 ) -> AdvantageInputs:
     """Collect what an advantage needs beside the rewards of a batch.
 

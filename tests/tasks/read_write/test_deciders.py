@@ -20,8 +20,8 @@ from seqpo.tasks.read_write.deciders import (
     translate_segments,
 )
 from seqpo.tasks.read_write.decoding import Decider, Decoding, decode, turns
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.translator.network import Proposal
-from seqpo.types import Source
 from tests.support.translators import (
     END,
     STOP,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqpo.tasks.read_write.decoding import Decoding, Step, View, decode, turns
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.translator.network import RecurrentTranslator, TranslatorConfig
-from seqpo.types import Source
 from tests.support.translators import (
     END,
     START,
@@ -95,7 +95,7 @@ def test_a_word_is_read_with_all_its_tokens():
     heard: list[list[int]] = []
 
     def listening(view: View) -> torch.Tensor:
-        heard.append([*view.reading.heard.tolist(), *view.words_read.tolist(), *view.exhausted.tolist()])
+        heard.append([*view.reading.states_read.tolist(), *view.words_read.tolist(), *view.exhausted.tolist()])
         return never(view)
 
     decode(decoding, [Source(((3, 6), (4, 7, 6)), (END, END))], listening)

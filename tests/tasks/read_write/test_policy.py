@@ -28,8 +28,9 @@ from seqpo.tasks.read_write.deciders import WaitK, WaitUntilEnd
 from seqpo.tasks.read_write.decoding import Decoding, decode
 from seqpo.tasks.read_write.files import FolderError, load_agent
 from seqpo.tasks.read_write.policy import ReadWritePolicy, observations, steps
+from seqpo.tasks.read_write.source import Source
 from seqpo.training.world import full_weights
-from seqpo.types import Episode, Source, pack
+from seqpo.types import Episode, pack
 from tests.support.translators import UNIT_STARTS, Look, algorithm_1, shown, source, sources, tiny_translator
 
 OBSERVED = 6 + 6 + 4

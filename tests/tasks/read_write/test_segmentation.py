@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,9 +23,6 @@ from seqpo.tasks.read_write.segmentation.boundaries import (
 from seqpo.tasks.read_write.segmentation.classifier import (
     LinearSegmenter,
     PosSegmenter,
-    SegmenterError,
-    load_segmenter,
-    save_segmenter,
     tag,
     train_classifier,
 )
@@ -259,28 +255,6 @@ def test_the_weights_are_those_of_penalized_logistic_regression(cost: float):
         assert weight == pytest.approx(cost / (1 + math.exp(7 * weight)), abs=1e-5)
     assert weights[:7] == pytest.approx([-weight for weight in weights[9:]], abs=1e-5)
     assert segmenter.threshold == pytest.approx(0, abs=1e-4)
-
-
-def test_segmenters_are_saved_and_loaded(tmp_path: Path):
-    linear = train_classifier([["ä", '"b"', "c"]], [["N", "$,", "V"]], [(1, 2)])
-    for segmenter in (linear, PosSegmenter(frozenset({("$,", "N"), ("N", "V")})), PosSegmenter(frozenset())):
-        save_segmenter(segmenter, tmp_path / "segmenter.json")
-        assert load_segmenter(tmp_path / "segmenter.json") == segmenter
-
-
-def test_bad_files_are_told(tmp_path: Path):
-    path = tmp_path / "segmenter.json"
-    with pytest.raises(SegmenterError, match=r"segmenter\.json: no such file; give one that save_segmenter wrote"):
-        load_segmenter(path)
-    path.write_text('{"kind": "linear", "threshold": 0.5, "weights": {}}')
-    with pytest.raises(SegmenterError, match=r"segmenter\.json: not a segmenter: it lacks the key 'tagged'"):
-        load_segmenter(path)
-    path.write_text('{"kind": "pos", "pairs": [["N"]]}')
-    with pytest.raises(SegmenterError, match=r"pairs\[0\] should be a list of 2"):
-        load_segmenter(path)
-    path.write_text('{"kind": "po')
-    with pytest.raises(SegmenterError, match=r"segmenter\.json: unreadable .*write it again"):
-        load_segmenter(path)
 
 
 def test_what_an_oracle_cannot_use_is_told():

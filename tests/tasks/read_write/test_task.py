@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqpo.tasks.read_write.agent import READ, WRITE
-from seqpo.tasks.read_write.task import ReadWriteTask, record, spoken
+from seqpo.tasks.read_write.task import ReadWriteTask, encode_source, record
 from seqpo.tasks.read_write.translator.pairs import whole_source
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.renderer import plain_renderer
@@ -63,10 +63,10 @@ def test_a_translator_is_trained_on_the_very_tokens_that_are_heard(unit: str):
     frame = plain_renderer(tokenizer(), unit, "word")  # type: ignore[arg-type]
     text = "er kauft 3.5 kg Brot"
     units = text.split() if unit == "word" else ["er", "kauft", "3.5", "kg", "Brot"]
-    assert spoken(frame, units).tokens == whole_source(frame, text)
+    assert encode_source(frame, units).tokens == whole_source(frame, text)
     characters = plain_renderer(tokenizer(), "char", "word")
-    assert len(spoken(characters, list("我们走")).words) == 3
-    assert spoken(characters, list("我们走")).tokens == whole_source(characters, "我们走")
+    assert len(encode_source(characters, list("我们走")).words) == 3
+    assert encode_source(characters, list("我们走")).tokens == whole_source(characters, "我们走")
 
 
 def test_a_trace_has_a_turn_for_every_decision():

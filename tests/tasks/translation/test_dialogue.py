@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seqpo.sessions import Engine, play
 from seqpo.tasks.translation.dialogue import LAYOUTS, Layout, SourceDialogue, WaitK
 from seqpo.tasks.translation.renderer import Renderer, plain_renderer
-from seqpo.tasks.translation.schedules import full_sentence, segments, wait_k
+from seqpo.tasks.translation.schedules import aligned, full_sentence, wait_k
 from seqpo.tasks.translation.units import Unit, join
 from seqpo.tasks.translation.vocabulary import train_tokenizer
 from tests.support.models import markov
@@ -68,8 +68,9 @@ def test_a_demonstration_by_hand():
     written = [["I"], ["know", "that"], [], ["he", "comes."]]
     assert [turn.action for turn in episode.turns] == [(*WORDS.target(words), WORDS.stop) for words in written]
     trace = script.trace([turn.action for turn in episode.turns])
-    # the end of the source is not read: what is written there was written after the last chunk
-    assert trace.turns == ((2, " I"), (2, " know that"), (1, " he comes."))
+    # the end of the source is a turn that reads nothing; to a listener, all was written after the last chunk
+    assert trace.turns == ((2, " I"), (2, " know that"), (1, ""), (0, " he comes."))
+    assert trace.merged().turns == ((2, " I"), (2, " know that"), (1, " he comes."))
     assert trace.delays == (2, 4, 4, 5, 5)
 
 
@@ -91,11 +92,11 @@ def test_a_demonstration_is_traced_back(renderer: Renderer, unit: Unit, targets,
     source = tuple(data.draw(words))
     target = data.draw(targets)
     links = st.tuples(st.integers(0, len(source) - 1), st.integers(0, len(target) - 1))
-    schedule = data.draw(st.sampled_from(["wait-k", "segments", "full"]))
+    schedule = data.draw(st.sampled_from(["wait-k", "aligned", "full"]))
     if schedule == "wait-k":
         allowed = wait_k(len(source), len(target), data.draw(st.integers(1, 6)))
-    elif schedule == "segments":
-        allowed = segments(len(source), len(target), data.draw(st.lists(links, max_size=8)), lag=1)
+    elif schedule == "aligned":
+        allowed = aligned(len(source), len(target), data.draw(st.lists(links, max_size=8)), lag=1)
     else:
         allowed = full_sentence(len(source), len(target))
     chunk = data.draw(st.integers(1, 4))
@@ -146,15 +147,16 @@ def _parrot(unit: Unit, piece: str) -> tuple[Renderer, Engine]:
 def test_wait_k_writes_its_quota_in_every_turn(unit: Unit, piece: str, layout: Layout):
     renderer, engine = _parrot(unit, piece)
     scripts = [
-        WaitK(SourceDialogue(renderer, ("x",) * length, chunk, layout), k)
+        SourceDialogue(renderer, ("x",) * length, chunk, layout, WaitK(k))
         for length in (1, 4, 7)
         for chunk in (1, 2, 3)
         for k in (1, 2, 3, 5, None)
     ]
-    for wait, turns in zip(scripts, play(engine, scripts, limit=60), strict=True):
-        source, chunk = len(wait.script.source), wait.script.chunk
-        trace = wait.script.trace([answer.tokens for _, answer in turns])
-        k = wait.k if wait.k is not None else math.inf
+    for script, turns in zip(scripts, play(engine, scripts, limit=60), strict=True):
+        source, chunk, lag = len(script.source), script.chunk, script.quota
+        trace = script.trace([answer.tokens for _, answer in turns])
+        assert isinstance(lag, WaitK)
+        k = lag.k if lag.k is not None else math.inf
         # unit i (from 1) is written when k + i − 1 source units are read, at the end of their chunk
         scheduled = tuple(min(math.ceil((k + i) / chunk) * chunk, source) for i in range(source) if k + i <= source)
         # then the translator, free to stop, says one more after an empty answer, or stops at once after a unit
@@ -165,8 +167,8 @@ def test_wait_k_writes_its_quota_in_every_turn(unit: Unit, piece: str, layout: L
 
 def test_a_quota_lets_the_model_end_its_last_unit():
     renderer, engine = _parrot("word", "abc")
-    script = SourceDialogue(renderer, ("x", "x"), chunk=1)
-    (turns,) = play(engine, [WaitK(script, 1)], limit=60)
+    script = SourceDialogue(renderer, ("x", "x"), chunk=1, quota=WaitK(1))
+    (turns,) = play(engine, [script], limit=60)
     # stopping was out of the question before the unit was begun, and possible once it was
     assert turns[0][1].tokens == (*renderer.target(["abc"]), renderer.stop)
     assert turns[0][1].logprobs[0] == pytest.approx(0.0, abs=1e-4)

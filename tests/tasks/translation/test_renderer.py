@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from seqpo.tasks.translation.dialogue import SourceDialogue
-from seqpo.tasks.translation.renderer import Renderer, chat_renderer, plain_renderer
+from seqpo.tasks.translation.renderer import Detokenizer, Renderer, chat_renderer, plain_renderer
 from seqpo.tasks.translation.units import Unit
 from seqpo.tasks.translation.vocabulary import train_tokenizer
 
@@ -125,6 +126,39 @@ def test_the_pieces_of_a_text_make_it_up_however_it_is_cut(text: str, parts: int
 def test_whatever_is_written_nothing_is_said_twice(answers: list[list[int]]):
     whole = _BYTES.tokenizer.decode([token for answer in answers for token in answer])
     assert "".join(_BYTES.pieces(answers)) == whole.rstrip("\ufffd")
+
+
+class Spaced:
+    """Words by number; their text drops the space before the first, as SentencePiece does."""
+
+    def decode(self, tokens: list[int], **_: object) -> str:
+        return "".join(["", " ", " der", " alte", "r", "!"][token] for token in tokens).removeprefix(" ")
+
+
+@settings(deadline=None)
+@given(st.randoms(use_true_random=False), st.integers(0, 400), st.booleans())
+def test_a_long_text_is_decoded_piece_by_piece_as_if_it_were_whole(rng: random.Random, count: int, spaced: bool):
+    renderer = replace(_BYTES, tokenizer=Spaced()) if spaced else _BYTES  # type: ignore[arg-type]
+    highest = 5 if spaced else 259
+    detokenizer, written, shown = Detokenizer(renderer), list[int](), ""
+    while len(written) < count:
+        some = [rng.randint(0 if spaced else 4, highest) for _ in range(rng.randint(0, 5))]
+        written += some
+        shown += detokenizer.add(some)
+        assert shown == renderer.tokenizer.decode(written).rstrip("\ufffd")
+
+
+def test_a_long_text_costs_no_more_per_token():
+    decoded: list[int] = []
+
+    class Counting(Spaced):
+        def decode(self, tokens: list[int], **_: object) -> str:
+            decoded.append(len(tokens))
+            return super().decode(tokens)
+
+    detokenizer = Detokenizer(replace(_BYTES, tokenizer=Counting()))  # type: ignore[arg-type]
+    assert "".join(detokenizer.add([2, 3, 4]) for _ in range(500)) == ("der alter " * 500)[:-1]
+    assert max(decoded) < 70
 
 
 _BYTES = plain_renderer(train_tokenizer(["a"], 260), "word", "word")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqpo.tasks.translation.schedules import ScheduleMixture, full_sentence, segments, wait_k
+from seqpo.tasks.translation.schedules import ScheduleMixture, aligned, full_sentence, wait_k
 
 lengths = st.integers(1, 12)
 
@@ -19,15 +19,15 @@ def test_wait_k_by_hand():
     assert wait_k(2, 1, k=5) == [0, 0, 1]
 
 
-def test_segments_by_hand():
+def test_aligned_schedules_by_hand():
     # the second unit needs all of the source, and the third cannot overtake it
     alignment = [(0, 0), (2, 1), (1, 2)]
-    assert segments(3, 3, alignment) == [1, 1, 3, 3]
-    assert segments(3, 3, alignment, lag=1) == [0, 1, 1, 3]
+    assert aligned(3, 3, alignment) == [1, 1, 3, 3]
+    assert aligned(3, 3, alignment, lag=1) == [0, 1, 1, 3]
     # units without a link go with their predecessor; the first one with the first source unit
-    assert segments(3, 3, [(1, 1)]) == [1, 3, 3, 3]
+    assert aligned(3, 3, [(1, 1)]) == [1, 3, 3, 3]
     # of several links the last one counts
-    assert segments(3, 1, [(0, 0), (2, 0)]) == [0, 0, 1, 1]
+    assert aligned(3, 1, [(0, 0), (2, 0)]) == [0, 0, 1, 1]
 
 
 def test_full_sentence_by_hand():
@@ -44,7 +44,7 @@ def pairs(draw):
 @given(pairs(), st.integers(1, 15), st.integers(0, 4))
 def test_schedules_grow_and_end_complete(pair: tuple[int, int, list[tuple[int, int]]], k: int, lag: int):
     source, target, alignment = pair
-    for allowed in (wait_k(source, target, k), segments(source, target, alignment, lag), full_sentence(source, target)):
+    for allowed in (wait_k(source, target, k), aligned(source, target, alignment, lag), full_sentence(source, target)):
         assert len(allowed) == source + 1
         assert allowed == sorted(allowed)
         assert allowed[-1] == target
@@ -52,9 +52,9 @@ def test_schedules_grow_and_end_complete(pair: tuple[int, int, list[tuple[int, i
 
 
 @given(pairs(), st.integers(0, 3))
-def test_no_segment_is_written_before_its_source(pair: tuple[int, int, list[tuple[int, int]]], lag: int):
+def test_no_unit_is_written_before_what_it_is_aligned_to(pair: tuple[int, int, list[tuple[int, int]]], lag: int):
     source, target, alignment = pair
-    allowed = segments(source, target, alignment, lag)
+    allowed = aligned(source, target, alignment, lag)
     for needed, unit in alignment:
         for read in range(1, source + 1):
             assert allowed[read - 1] <= unit or read >= needed + 1 + lag
@@ -68,7 +68,7 @@ def test_wait_k_lags_by_k(source: int, target: int, k: int):
 
 def test_a_link_outside_the_sentence_raises():
     with pytest.raises(ValueError, match="link 3-0 lies outside a pair of 3 and 2 units"):
-        segments(3, 2, [(3, 0)])
+        aligned(3, 2, [(3, 0)])
 
 
 def _drawn(mixture: ScheduleMixture, alignment: list[tuple[int, int]] | None) -> set[tuple[int, ...]]:
@@ -81,24 +81,16 @@ def test_a_mixture_draws_what_it_is_made_of():
     waits = {tuple(wait_k(4, 4, k)) for k in (2, 3)}
     assert _drawn(ScheduleMixture(1.0, 0.0, 0.0, k=(2, 3)), None) == waits
     assert _drawn(ScheduleMixture(0.0, 0.0, 1.0), None) == {(0, 0, 0, 0, 4)}
-    lags = {tuple(segments(4, 4, diagonal, lag)) for lag in (0, 1)}
+    lags = {tuple(aligned(4, 4, diagonal, lag)) for lag in (0, 1)}
     assert _drawn(ScheduleMixture(0.0, 1.0, 0.0, lag=1), diagonal) == lags
     both = ScheduleMixture(0.5, 0.5, 0.0, k=(2, 3), lag=1)
     assert _drawn(both, diagonal) == waits | lags
 
 
-def test_lags_are_drawn_of_wait_k_and_of_waiting_until_the_end():
-    def drawn(mixture: ScheduleMixture) -> set[int]:
-        return {mixture.draw_lag(random.Random(seed), 6) for seed in range(60)}
-
-    assert drawn(ScheduleMixture(1.0, 0.0, 0.0, k=(2, 4))) == {2, 3, 4}
-    assert drawn(ScheduleMixture(0.5, 0.0, 0.5, k=(2, 4))) == {2, 3, 4, 7}
-    with pytest.raises(ValueError, match=r"set schedule\.segments = 0"):
-        ScheduleMixture(0.5, 0.5, 0.0).draw_lag(random.Random(0), 6)
-
-
 def test_a_mixture_that_cannot_be_drawn_from_raises():
-    with pytest.raises(ValueError, match="segment schedules need word alignments"):
+    with pytest.raises(
+        ValueError, match=r"aligned schedules need word alignments: .*schedule\.align = true.*schedule\.aligned = 0"
+    ):
         ScheduleMixture(0.0, 1.0, 0.0).draw(random.Random(0), 3, 3, None)
     with pytest.raises(ValueError, match="one must be positive"):
         ScheduleMixture(0.0, 0.0, 0.0)
@@ -107,4 +99,14 @@ def test_a_mixture_that_cannot_be_drawn_from_raises():
     with pytest.raises(ValueError, match=r"k must be a range from 1 or more, smallest first, got \(3, 2\)"):
         ScheduleMixture(k=(3, 2))
     with pytest.raises(ValueError, match="lag must not be negative, got -1"):
-        ScheduleMixture(lag=-1)
+        ScheduleMixture(aligned=1.0, lag=-1)
+
+
+def test_a_key_of_a_schedule_that_is_never_drawn_is_refused():
+    for changes, said in (
+        ({"lag": 3}, "lag = 3 would have no effect: no schedule is aligned; leave it at 2"),
+        ({"align": True}, "align = True would have no effect: no schedule is aligned"),
+        ({"wait_k": 0.0, "k": (2, 3)}, r"k = \(2, 3\) would have no effect: no schedule is wait-k"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            ScheduleMixture(**changes)

@@ -26,14 +26,14 @@ def count_words(sources: Any, hypotheses: Any, references: Any) -> list[float]:
 TASK = TranslationTask(PAIRS, renderer(), quality=count_words)
 
 
-def spoken(task: TranslationTask, start: int, pair: Pair, *answers: str) -> Episode:
+def encode_source(task: TranslationTask, start: int, pair: Pair, *answers: str) -> Episode:
     """The episode in which these words were written after each chunk, and at the end."""
-    script, said, turns = task.script(pair, task.chunks[0]), [], []
+    dialogue, said, turns = task.dialogue(pair, task.chunks[0]), [], []
     for answer in answers:
-        shown = script.observe(said)
+        shown = dialogue.observe(said)
         said.append((*task.renderer.target(answer.split()), task.renderer.stop))
         turns.append(Turn(shown, said[-1], (-0.5,) * len(said[-1])))
-    assert script.observe(said) is None
+    assert dialogue.observe(said) is None
     return Episode(start, tuple(turns))
 
 
@@ -58,10 +58,10 @@ def test_epochs_and_seeds_are_shuffled_differently():
 def test_judgement_by_hand():
     """AL of [1, 2, 3] for 3 source words is 1; when all is written at the end, it is 3."""
     task = replace(TASK, reward=SeqPOReward(quality_weight=2.0, latency_weight=1.0, floor=-5.0))
-    starts = [replace(start, pair=PAIRS[0], script=task.script(PAIRS[0], 1)) for start in task.starts(1, step=0)]
-    prompt = spoken(task, 4, PAIRS[0], "one", "two", "three", "")
-    late = spoken(task, 4, PAIRS[0], "", "", "", "one two three")
-    short = spoken(task, 4, PAIRS[0], "one", "", "", "")
+    starts = [replace(start, pair=PAIRS[0], dialogue=task.dialogue(PAIRS[0], 1)) for start in task.starts(1, step=0)]
+    prompt = encode_source(task, 4, PAIRS[0], "one", "two", "three", "")
+    late = encode_source(task, 4, PAIRS[0], "", "", "", "one two three")
+    short = encode_source(task, 4, PAIRS[0], "one", "", "", "")
     batch = pack([prompt, late, short])
     rewards = task.score(starts, batch)
     assert rewards.parts["quality"].tolist() == [3, 3, 1]
@@ -73,13 +73,13 @@ def test_judgement_by_hand():
     assert rewards.values.tolist() == pytest.approx([0, 0, 0, expected[0], 0, 0, 0, expected[1], 0, 0, 0, expected[2]])
 
 
-def test_waits_are_the_scripts_own():
+def test_waits_are_those_of_a_listener():
     """What is written at the end is written after the last chunk, so no wait precedes it."""
     [start] = replace(TASK, pairs=PAIRS[1:2]).starts(1, step=0)
     answers = [(first, last, end) for first in ("four", "") for last in ("four", "") for end in ("five", "")]
-    episodes = [spoken(TASK, 0, start.pair, *answer) for answer in answers]
+    episodes = [encode_source(TASK, 0, start.pair, *answer) for answer in answers]
     rewards = TASK.score([start], pack(episodes))
-    expected = [start.script.trace([turn.action for turn in episode.turns]).waits for episode in episodes]
+    expected = [start.trace(episode).merged().waits for episode in episodes]
     assert rewards.parts["waits"].tolist() == expected
     assert set(expected) == {0, 1, 2}
 
@@ -87,7 +87,7 @@ def test_waits_are_the_scripts_own():
 def test_turns_are_rewarded_where_they_stand():
     """A fusion that judges turn by turn sees the end of the source as a turn of its own."""
     [start] = replace(TASK, pairs=PAIRS[1:2]).starts(1, step=0)
-    prompt, late = (spoken(TASK, 0, start.pair, *said) for said in (("four", "five", ""), ("", "", "four five")))
+    prompt, late = (encode_source(TASK, 0, start.pair, *said) for said in (("four", "five", ""), ("", "", "four five")))
     rewards = replace(TASK, reward=GuReward(alpha=-0.5, beta=0.0)).score([start], pack([prompt, late]))
     # one word after the other is a BLEU of 1 from the first on, and the last turn is paid for the whole;
     # who waits pays α for a run of two
@@ -97,8 +97,8 @@ def test_turns_are_rewarded_where_they_stand():
 def test_states_are_shared_by_what_was_read_and_written():
     starts = replace(TASK, pairs=PAIRS[1:2]).starts(2, step=0)  # the same sentence twice
     said = [("four", "five", ""), ("four", "", "five"), ("", "four", "five"), ("", "four five", "")]
-    episodes = [spoken(TASK, 7, starts[0].pair, *answers) for answers in said]
-    other = spoken(TASK, 8, starts[1].pair, *said[0])
+    episodes = [encode_source(TASK, 7, starts[0].pair, *answers) for answers in said]
+    other = encode_source(TASK, 8, starts[1].pair, *said[0])
     states = TASK.states(starts, pack([*episodes, other])).reshape(5, 3).tolist()
     # all begin alike; then after "four" or after nothing; then after "four five", or after "four" by either way
     begin, four, nothing = states[0][0], states[0][1], states[2][1]
@@ -115,7 +115,7 @@ turn_texts = st.lists(st.sampled_from(["", "one", "two", "one two"]), min_size=4
 @given(st.lists(st.tuples(st.integers(0, 1), turn_texts), min_size=1, max_size=6))
 def test_states_are_equal_if_and_only_if_all_before_is(episodes: list[tuple[int, list[str]]]):
     starts = replace(TASK, pairs=PAIRS[:1]).starts(2, step=0)
-    batch = pack(spoken(TASK, group, PAIRS[0], *answers) for group, answers in episodes)
+    batch = pack(encode_source(TASK, group, PAIRS[0], *answers) for group, answers in episodes)
     before = [
         (group, place, " ".join(answer for answer in answers[:place] if answer))
         for group, answers in episodes
@@ -138,7 +138,7 @@ def test_a_sentence_keeps_its_number():
 def test_groups_are_judged_by_their_own_references():
     starts = TASK.starts(3, step=0)
     episodes = [
-        spoken(TASK, 10 + i, s.pair, *s.pair.target.split(), "") for i, s in enumerate(starts) for _ in range(2)
+        encode_source(TASK, 10 + i, s.pair, *s.pair.target.split(), "") for i, s in enumerate(starts) for _ in range(2)
     ]
     told: list[Any] = []
 
@@ -151,7 +151,7 @@ def test_groups_are_judged_by_their_own_references():
 
 
 def test_demonstrations_write_the_reference_by_a_drawn_schedule():
-    task = replace(translation(), chunks=(1, 2), schedule=ScheduleMixture(wait_k=0.5, segments=0.3, full_sentence=0.2))
+    task = replace(translation(), chunks=(1, 2), schedule=ScheduleMixture(wait_k=0.5, aligned=0.3, full_sentence=0.2))
     episodes = task.demonstrations(40, step=0)
     starts = task.starts(40, step=0)
     lengths = set()
@@ -159,7 +159,7 @@ def test_demonstrations_write_the_reference_by_a_drawn_schedule():
         words = len(start.pair.source.split())
         chunk = 1 if len(episode.turns) == words + 1 else 2
         assert len(episode.turns) == -(-words // chunk) + 1
-        trace = task.script(start.pair, chunk).trace([turn.action for turn in episode.turns])
+        trace = task.dialogue(start.pair, chunk).trace([turn.action for turn in episode.turns])
         assert trace.text == start.pair.target
         lengths.add(chunk)
     assert lengths == {1, 2}
@@ -167,10 +167,10 @@ def test_demonstrations_write_the_reference_by_a_drawn_schedule():
     assert episodes != task.demonstrations(40, step=1)
 
 
-def test_segment_schedules_want_alignments():
+def test_aligned_schedules_want_alignments():
     bare = tuple(Pair(pair.source, pair.target) for pair in sentences()[:5])
-    task = replace(translation(), pairs=bare, schedule=ScheduleMixture(wait_k=0.0, segments=1.0, full_sentence=0.0))
-    with pytest.raises(ValueError, match=r"segment schedules need word alignments: .*data.align = true"):
+    task = replace(translation(), pairs=bare, schedule=ScheduleMixture(wait_k=0.0, aligned=1.0, full_sentence=0.0))
+    with pytest.raises(ValueError, match=r"aligned schedules need word alignments: .*schedule\.align = true"):
         task.demonstrations(1, step=0)
 
 

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,11 +66,6 @@ def test_cutting_a_turn_in_two_without_reading_changes_no_delay(trace: Trace, da
     assert (again.units, again.delays, again.read_runs) == (trace.units, trace.delays, trace.read_runs)
 
 
-@given(traces())
-def test_json_gives_the_same_trace_back(trace: Trace) -> None:
-    assert Trace.from_json(json.loads(json.dumps(trace.to_json()))) == trace
-
-
 def test_impossible_reads_and_units_are_refused() -> None:
     with pytest.raises(ValueError, match="read 3 source units, but the source has 2"):
         Trace(("a", "b"), ((3, "x"),), "word")
@@ -80,21 +73,6 @@ def test_impossible_reads_and_units_are_refused() -> None:
         Trace(("a", "b"), ((1, "x"), (-1, "y")), "word")
     with pytest.raises(ValueError, match="unknown unit 'token'"):
         Trace((), (), "token")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({"source": ["a"], "turns": []}, "missing: unit"),
-        ({"source": ["a"], "turns": [[1]], "unit": "word"}, r"units read, text written.*\[1\]"),
-        ({"source": ["a"], "turns": [["1", "x"]], "unit": "word"}, "units read, text written"),
-        ({"source": "a", "turns": [], "unit": "word"}, "source and turns are lists"),
-        ({"source": ["a"], "turns": [], "unit": "byte"}, "unit is 'word' or 'char'"),
-    ],
-)
-def test_malformed_json_is_refused_by_name(data: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Trace.from_json(data)
 
 
 def test_a_trace_is_shown_on_one_line() -> None:

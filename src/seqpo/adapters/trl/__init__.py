@@ -14,7 +14,7 @@ except ImportError as error:
         "seqpo.adapters.trl needs TRL, and was tested with version 1.16.0: pip install 'seqpo[trl]'"
     ) from error
 
-from seqpo.adapters.trl.rollout import Rollout, as_completions, judged_by
+from seqpo.adapters.trl.rollout import Rollout, as_completions, scored_by
 from seqpo.adapters.trl.trainer import SeqPOTrainer, action_mask, compare
 
-__all__ = ["Rollout", "SeqPOTrainer", "action_mask", "as_completions", "compare", "judged_by"]
+__all__ = ["Rollout", "SeqPOTrainer", "action_mask", "as_completions", "compare", "scored_by"]

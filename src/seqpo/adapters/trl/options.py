@@ -1,11 +1,4 @@
-"""Options of GRPOConfig that something else decides here: changed ones are refused, not ignored."""
-
-from __future__ import annotations
-
-from dataclasses import fields
-from typing import Any
-
-from trl import GRPOConfig
+"""Beginnings of options of GRPOConfig that something else decides here: changed ones are refused, not ignored."""
 
 DECIDED_BY_OBJECTIVE = (
     "loss_type",
@@ -29,11 +22,3 @@ DECIDED_BY_ROLLOUT = (
     "use_vllm",
     "use_transformers_continuous_batching",
 )
-
-
-def refuse_changed(args: Any, beginnings: tuple[str, ...], why: str) -> None:
-    """Raise where an option of GRPOConfig, of a name that begins so, has been changed without an effect."""
-    for option in fields(GRPOConfig):
-        value = getattr(args, option.name)
-        if option.name.startswith(beginnings) and value != option.default:
-            raise ValueError(f"{option.name} = {value!r} would have no effect: {why}; leave it at {option.default!r}")

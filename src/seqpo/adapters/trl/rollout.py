@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from seqpo.adapters.trl.options import DECIDED_BY_ROLLOUT, refuse_changed
+from seqpo.adapters.trl.options import DECIDED_BY_ROLLOUT
+from seqpo.records import refuse_changed
 from seqpo.segments import add_by
 from seqpo.sessions import Engine, play
 from seqpo.training.world import full_weights
@@ -18,13 +19,13 @@ from seqpo.types import Batch, Episode, Rewards, TokenEnv, Turn, pack
 class Rollout:
     """TRL's `rollout_func`: multi-turn episodes of seqpo's engine, sampled with the trainer's current weights.
 
-    Each prompt becomes a script, which shows observations and is answered turn by turn. The first observation is
+    Each prompt becomes an environment, which shows observations and is answered turn by turn. The first observation is
     TRL's prompt; the rest of the episode, observations and actions, is its completion, in which `env_mask` marks
     the actions. Reward functions get each `Episode` as `episode`. The engine's log-probs are the behaviour's
     unless TRL scores the completions itself, because more than one optimizer step is made of a generation.
 
     Args:
-        start: makes the script of a prompt.
+        start: makes the environment of a prompt.
         stop: id of the token that ends a turn.
         limit: most tokens of a turn; TRL's `max_completion_length` is not looked at.
         slots: streams that are sampled at a time.
@@ -52,7 +53,7 @@ class Rollout:
 
         Raises:
             ValueError: a group that is shared by processes, an option that would have no effect, a model that is
-                wrapped in an adapter, or a script that resets its context.
+                wrapped in an adapter, or an environment that resets its context.
         """
         size = trainer.num_generations if trainer.model.training else trainer.num_generations_eval
         if len(prompts) % size:
@@ -60,11 +61,11 @@ class Rollout:
                 f"a process generates {len(prompts)} episodes, which are not whole groups of {size}: choose its "
                 "batch size × steps_per_generation as a multiple of the number of generations"
             )
-        engine = self._refreshed(trainer)
+        engine = self._current_engine(trainer)
         seed = int(torch.randint(2**62, ()))  # the generator's state is in TRL's checkpoints
         first = trainer.accelerator.process_index * len(prompts)
-        scripts = [self.start(prompt) for prompt in prompts]
-        played = play(engine, scripts, limit=self.limit, seed=seed, first_stream=first)
+        envs = [self.start(prompt) for prompt in prompts]
+        played = play(engine, envs, limit=self.limit, seed=seed, first_stream=first)
         return as_completions(
             [
                 Episode(
@@ -76,7 +77,7 @@ class Rollout:
             ]
         )
 
-    def _refreshed(self, trainer: Any) -> Engine:
+    def _current_engine(self, trainer: Any) -> Engine:
         """Return the engine, with the trainer's weights."""
         if self._engine is None:
             refuse_changed(trainer.args, DECIDED_BY_ROLLOUT, "seqpo's engine samples, at the temperature alone")
@@ -124,13 +125,13 @@ def as_completions(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
     return columns
 
 
-def judged_by(
-    judge: Callable[[Sequence[Any], Batch], Rewards], start: Callable[[Any], Any]
+def scored_by(
+    score: Callable[[Sequence[Any], Batch], Rewards], start: Callable[[Any], Any]
 ) -> Callable[..., list[float]]:
-    """Make a reward function for `Rollout` of a task's `judge`; the rewards of an episode's turns are summed.
+    """Make a reward function for `Rollout` of a task's `score`; the rewards of an episode's turns are summed.
 
     Args:
-        judge: takes the starts of the groups, and the packed episodes; its parts are logged.
+        score: takes the starts of the groups, and the packed episodes; its parts are logged.
         start: makes the start of a prompt.
     """
 
@@ -139,7 +140,7 @@ def judged_by(
     ) -> list[float]:
         batch = pack(episode)
         groups = dict.fromkeys(one.start for one in episode)
-        rewards = judge([start(prompts[first]) for first in groups], batch)
+        rewards = score([start(prompts[first]) for first in groups], batch)
         for name, part in rewards.parts.items():
             log_metric(name, float(part.mean()))
         found: list[float] = add_by(rewards.values, batch.segments.episode, batch.segments.episodes).tolist()

@@ -9,10 +9,11 @@ from torch import Tensor
 from trl import GRPOTrainer
 
 from seqpo import advantages, objectives
-from seqpo.adapters.trl.options import DECIDED_BY_ADVANTAGE, DECIDED_BY_OBJECTIVE, refuse_changed
+from seqpo.adapters.trl.options import DECIDED_BY_ADVANTAGE, DECIDED_BY_OBJECTIVE
 from seqpo.advantages import Advantage, HasState
 from seqpo.objectives import Diagnostics, Padded, PolicyLoss, kl_penalty
 from seqpo.objectives.kl import KLForm
+from seqpo.records import refuse_changed
 from seqpo.segments import Denominators
 from seqpo.training.requirements import check_credit
 from seqpo.types import Rewards
@@ -34,7 +35,7 @@ _VISION = (
 class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
     """GRPOTrainer with another loss and another advantage; everything else is TRL's.
 
-    A row is an episode, a run of its action tokens a turn; the reward functions judge whole episodes. Denominators
+    A row is an episode, a run of its action tokens a turn; the reward functions score whole episodes. Denominators
     are counts of the whole optimizer step, over its micro-batches and all processes, so the gradient does not
     depend on `per_device_train_batch_size`. With `beta`, β · KL to the reference, averaged over the action tokens
     of the step, is added to the loss: with the gradient of the KL itself (k3+), or with that of k3 where
@@ -70,7 +71,7 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
         _check_config(self.args)
         if self.aux_loss_enabled:
             raise ValueError("router_aux_loss_coef: the routers' auxiliary loss is not supported here; set it to 0")
-        self._told: Tensor | None = None
+        self._sums: Tensor | None = None
 
     def _calculate_rewards(self, *arguments: Any) -> Tensor:
         """`[episodes, functions]` of all processes; kept for the advantage."""
@@ -102,13 +103,13 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         """Compute the share of a micro-batch in the loss of its optimizer step."""
         mask = action_mask(inputs)
-        denominators = self._totals(inputs)
+        denominators = self._denominators(inputs)
         logprobs, entropies = self._score(model, inputs)
         if mask.any():
             value, sums = self._part(Padded.of(mask), logprobs, entropies, inputs, denominators)
         else:  # all processes take part in the backward pass
             value, sums = 0 * logprobs.sum(), logprobs.new_zeros(7)
-        self._tell(sums)
+        self._log_sums(sums)
         share: Tensor = value * self.accelerator.num_processes  # gradients of processes are averaged
         return share
 
@@ -153,7 +154,7 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
             return sampled.where(~sampled.isnan(), logprobs)
         return logprobs
 
-    def _totals(self, inputs: dict[str, Any]) -> Denominators:
+    def _denominators(self, inputs: dict[str, Any]) -> Denominators:
         """Count the episodes and action tokens of the whole optimizer step, or of an evaluated batch."""
         parts = [inputs]
         if self.model.training:
@@ -164,19 +165,19 @@ class SeqPOTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL has no types
         counts = torch.stack([torch.stack([mask.any(dim=1).sum(), mask.sum()]) for mask in masks]).sum(dim=0)
         return Denominators(*self.accelerator.reduce(counts, reduction="sum").tolist())
 
-    def _tell(self, sums: Tensor) -> None:
+    def _log_sums(self, sums: Tensor) -> None:
         """Log what the parts of an optimizer step have added up to, when it is whole."""
         sums = sums.float()  # whatever each process computes in
-        self._told = sums if self._told is None else self._told + sums
+        self._sums = sums if self._sums is None else self._sums + sums
         if not self.accelerator.sync_gradients:
             return
-        *_, entropy, distance = whole = self.accelerator.reduce(self._told, reduction="sum")
-        told = Diagnostics(whole[:-2]).as_dict() | {"entropy": float(entropy)}
+        *_, entropy, distance = whole = self.accelerator.reduce(self._sums, reduction="sum")
+        metrics = Diagnostics(whole[:-2]).as_dict() | {"entropy": float(entropy)}
         if self.beta:
-            told["kl"] = float(distance)
-        for name, value in told.items():
+            metrics["kl"] = float(distance)
+        for name, value in metrics.items():
             self._metrics["train" if self.model.training else "eval"][name].append(value)
-        self._told = None
+        self._sums = None
 
 
 def action_mask(inputs: dict[str, Any]) -> Tensor:
@@ -190,7 +191,7 @@ def compare(advantage: Advantage, rewards: Tensor, mask: Tensor, group_size: int
 
     Args:
         advantage: compares the episodes of a group.
-        rewards: `[batch]`, one per episode; NaN where it could not be judged.
+        rewards: `[batch]`, one per episode; NaN where it could not be scored.
         mask: `[batch, time]` where the action tokens are; a row without any takes no part.
         group_size: rows that follow each other and started from the same prompt.
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from seqpo.tasks.read_write.decoding import Decider, Decoding, Step, Steps, View, Written, nothing_written
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.source_reader import SourceReader
 from seqpo.tasks.read_write.translator.network import Proposal
-from seqpo.types import Source
 
 _Tokens = tuple[int, ...]
 
@@ -100,9 +100,9 @@ class _Beams:
 
     def propose(self) -> Proposal:
         """Propose for every hypothesis: `[B·k]`."""
-        heard = self.reading.heard.repeat_interleave(self.size)
+        states_read = self.reading.states_read.repeat_interleave(self.size)
         return self.decoding.translator.propose(
-            self.written.state, self.written.token, self._annotations, heard, self._keys
+            self.written.state, self.written.token, self._annotations, states_read, self._keys
         )
 
     def view(self, proposal: Proposal, best: Tensor) -> View:

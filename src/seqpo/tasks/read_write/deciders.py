@@ -10,8 +10,8 @@ from itertools import chain
 from torch import Tensor
 
 from seqpo.tasks.read_write.decoding import Decoding, Step, Steps, View, decode
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.translator.network import Proposal
-from seqpo.types import Source
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ do Gu et al. when they test, while in their training a READ is then a step witho
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqpo.tasks.read_write.source_reader import SourceReader
+from seqpo.tasks.read_write.source import Source
+from seqpo.tasks.read_write.source_reader import Reading, SourceReader
 from seqpo.tasks.read_write.translator.network import Proposal, RecurrentTranslator
-from seqpo.types import Source
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class Decoding:
             )
         if min(self.limit, self.slots) < 1:
             raise ValueError(f"limit and slots must be positive, got {self.limit} and {self.slots}")
+
+    def placed(self) -> Decoding:
+        """Return the same with `unit_starts` on the translator's device, so that no step has to copy them there."""
+        return replace(self, unit_starts=self.unit_starts.to(self.translator.bias.device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class View:
     """
 
     decoding: Decoding
-    reading: SourceReader
+    reading: Reading
     written: Written
     proposal: Proposal
     exhausted: Tensor
@@ -160,23 +164,56 @@ class View:
         return (starts > 0) | (self.candidate == self.decoding.translator.stop) | (self.written.tokens == 0)
 
     def peek(self, reads: int) -> Proposal:
-        """Propose as if so many READs more had been made, or as many as there are."""
-        heard, state = self.reading.after(reads), self.written.state
+        """Propose as if so many READs more had been made, or as many as there are.
+
+        Raises:
+            ValueError: what would be read has not arrived.
+        """
+        states_read, state = self.reading.after(reads), self.written.state
         if (unwritten := (self.written.tokens == 0).nonzero().squeeze(1)).numel():
-            state = state.index_copy(0, unwritten, self.reading.initial(unwritten, heard))
+            state = state.index_copy(0, unwritten, self.reading.initial(unwritten, states_read))
         annotations, keys = self.reading.annotations, self.reading.keys
-        return self.decoding.translator.propose(state, self.written.token, annotations, heard, keys)
+        return self.decoding.translator.propose(state, self.written.token, annotations, states_read, keys)
 
 
 Decider = Callable[[View], Tensor]
 """Decides for all rows at once: `[B]`, true for WRITE."""
 
 
-def nothing_written(decoding: Decoding, reading: SourceReader, rows: Sequence[int]) -> Written:
+@dataclass(frozen=True)
+class Decision:
+    """What has been decided for B rows, and done.
+
+    Attributes:
+        proposal: what the translator proposed.
+        write: `[B]` where its candidate has been written; elsewhere it was rejected, and is to be read on.
+        written: what has been written by now.
+        ended: `[B]` where nothing more will be written.
+    """
+
+    proposal: Proposal
+    write: Tensor
+    written: Written
+    ended: Tensor
+
+
+def decide(decoding: Decoding, reading: Reading, written: Written, decider: Decider) -> Decision:
+    """Let a decider accept or reject the next token of each row, and write those that it accepts."""
+    translator = decoding.translator
+    proposal = translator.propose(written.state, written.token, reading.annotations, reading.states_read, reading.keys)
+    view = View(decoding, reading, written, proposal, reading.exhausted)
+    write = decider(view) | view.exhausted
+    units = decoding.unit_starts.to(write.device)[view.candidate]
+    written = written.after(write, proposal.state, view.candidate, units)
+    ended = write & ((view.candidate == translator.stop) | (written.tokens == decoding.limit))
+    return Decision(proposal, write, written, ended)
+
+
+def nothing_written(decoding: Decoding, reading: Reading, rows: Sequence[int]) -> Written:
     """Return what rows that begin have written."""
     token = torch.full((len(rows),), decoding.translator.start, device=reading.slots.device)
     none = torch.zeros_like(token)
-    return Written(reading.initial(rows, reading.heard), token, none, none.clone())
+    return Written(reading.initial(rows, reading.states_read), token, none, none.clone())
 
 
 @torch.no_grad()
@@ -198,25 +235,23 @@ def decode(decoding: Decoding, sources: Sequence[Source], decider: Decider, *, a
     steps: list[list[Step]] = [[] for _ in sources]
     if not sources:
         return []
-    translator, unit_starts = decoding.translator, decoding.unit_starts.to(decoding.translator.bias.device)
-    reading = SourceReader(translator, sources, decoding.slots)
+    decoding = decoding.placed()
+    reading = SourceReader(decoding.translator, sources, decoding.slots)
     written = nothing_written(decoding, reading, reading.begin(range(len(reading.streams))))
     while True:
-        proposal = translator.propose(written.state, written.token, reading.annotations, reading.heard, reading.keys)
-        view = View(decoding, reading, written, proposal, reading.exhausted)
-        write = decider(view) | view.exhausted
-        unwritten = ~write & (written.tokens == 0)
-        written = written.after(write, proposal.state, view.candidate, unit_starts[view.candidate])
+        unwritten = written.tokens == 0
+        decided = decide(decoding, reading, written, decider)
+        written, write = decided.written, decided.write
         reading.read(~write)
-        ended = write & ((view.candidate == translator.stop) | (written.tokens == decoding.limit))
         # all that the host needs to know, in one go
-        wrote, tokens, anew, over = torch.stack((write, view.candidate, unwritten, ended)).tolist()
-        shares = proposal.attention.float().cpu().numpy() if attention else None
+        told = write, decided.proposal.candidate, ~write & unwritten, decided.ended
+        wrote, tokens, anew, over = torch.stack(told).tolist()
+        shares = decided.proposal.attention.float().cpu().numpy() if attention else None
         for row, stream in enumerate(reading.streams):
             share = None if shares is None else shares[row, : len(sources[stream].tokens)]
             steps[stream].append(Step(bool(wrote[row]), tokens[row], share))
         if rows := [row for row, again in enumerate(anew) if again]:
-            written.state[rows] = reading.initial(rows, reading.heard)
+            written.state[rows] = reading.initial(rows, reading.states_read)
         if rows := [row for row, ends in enumerate(over) if ends]:
             written = _replace(decoding, reading, written, rows)
             if not reading.streams:

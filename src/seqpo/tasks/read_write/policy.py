@@ -17,8 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 from seqpo.sampling import Uniforms
 from seqpo.tasks.read_write.agent import WRITE, Agent, AskAgent
 from seqpo.tasks.read_write.decoding import Decider, Decoding, Step, Steps, View, decode
-from seqpo.tasks.read_write.files import save_agent
-from seqpo.types import Batch, Episode, Source, Turn
+from seqpo.tasks.read_write.files import load_agent, save_agent
+from seqpo.tasks.read_write.source import Source
+from seqpo.types import Batch, Episode, Turn
 
 
 class Start(Protocol):
@@ -141,3 +142,11 @@ class ReadWritePolicy:
     def save(self, folder: Path, weights: Mapping[str, Tensor]) -> None:
         """Write the agent as a folder that `load_agent` can read."""
         save_agent(self._agent, folder, weights)
+
+    def load(self, folder: Path) -> Mapping[str, Tensor]:
+        """Read the agent that `save` wrote.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return load_agent(folder).state_dict()

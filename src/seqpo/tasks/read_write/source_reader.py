@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -9,12 +10,67 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.translator.network import RecurrentTranslator
-from seqpo.types import Source
 
 
-class SourceReader:
-    """What the streams under way have read: a row per stream.
+class Reading(ABC):
+    """What streams have read, as deciders see it: B rows, one per stream.
+
+    Attributes:
+        translator: annotates.
+        streams: the number of each row's stream; a new list whenever it changes.
+        slots: `[B]` for each row a number that its stream keeps.
+        reads: `[B]` READs of each row, the first word's and the end mark's included.
+        words: `[B]` words of each source, so far as they are known.
+    """
+
+    translator: RecurrentTranslator
+    streams: list[int]
+    slots: Tensor
+    reads: Tensor
+    words: Tensor
+
+    @property
+    @abstractmethod
+    def annotations(self) -> Tensor:
+        """`[B, S, H]` of each row's source; how many have been read is `states_read`."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> Tensor:
+        """`[B, S, A]` of the annotations."""
+
+    @abstractmethod
+    def after(self, reads: int) -> Tensor:
+        """Return how many annotations there are after so many more READs, or all: `[B]`.
+
+        Raises:
+            ValueError: what would be read has not arrived.
+        """
+
+    @property
+    def states_read(self) -> Tensor:
+        """`[B]` annotations that have been read."""
+        return self.after(0)
+
+    @property
+    def words_read(self) -> Tensor:
+        """`[B]` words that have been read."""
+        return torch.minimum(self.reads, self.words)
+
+    @property
+    def exhausted(self) -> Tensor:
+        """`[B]` whether the end mark has been read, so that there is nothing more."""
+        return self.reads > self.words
+
+    def initial(self, rows: Sequence[int] | Tensor, states_read: Tensor) -> Tensor:
+        """Return z_0 of some rows, had these numbers `[B]` of annotations been read: `[rows, H]`."""
+        return self.translator.initial(self.annotations[rows], states_read[rows])
+
+
+class SourceReader(Reading):
+    """What the streams under way have read of sources that are known: a row per stream.
 
     Different sources are annotated once, a block of them at a time. A stream that begins takes over the row of one
     that has ended, so annotations are moved only when no stream waits any longer. Streams begin with the longest
@@ -23,18 +79,12 @@ class SourceReader:
     Args:
         translator: annotates.
         sources: of each stream, at least one.
-        rows: most streams at a time.
-
-    Attributes:
-        streams: the number of each row's stream; a new list whenever it changes.
-        slots: `[B]` for each row a number that its stream keeps, below `rows`.
-        reads: `[B]` READs of each row, the first word's and the end mark's included.
-        words: `[B]` words of each source.
+        rows: most streams at a time; slots are numbers below it.
     """
 
     def __init__(self, translator: RecurrentTranslator, sources: Sequence[Source], rows: int) -> None:
         device = translator.bias.device
-        self._translator, self._block_size, self._block = translator, rows, -1
+        self.translator, self._block_size, self._block = translator, rows, -1
         self._sources = sorted(dict.fromkeys(sources), key=lambda source: -len(source.tokens))
         places = {source: place for place, source in enumerate(self._sources)}
         self._place = [places[source] for source in sources]
@@ -51,28 +101,13 @@ class SourceReader:
 
     @property
     def annotations(self) -> Tensor:
-        """`[B, S, H]` of each row's whole source; how many have been read is `heard`."""
+        """`[B, S, H]` of each row's whole source; how many have been read is `states_read`."""
         return self._annotations[:, : self._width]
 
     @property
     def keys(self) -> Tensor:
         """`[B, S, A]` of the annotations."""
         return self._keys[:, : self._width]
-
-    @property
-    def heard(self) -> Tensor:
-        """`[B]` annotations that have been read."""
-        return self.after(0)
-
-    @property
-    def words_read(self) -> Tensor:
-        """`[B]` words that have been read."""
-        return torch.minimum(self.reads, self.words)
-
-    @property
-    def exhausted(self) -> Tensor:
-        """`[B]` whether the end mark has been read, so that there is nothing more."""
-        return self.reads > self.words
 
     def after(self, reads: int) -> Tensor:
         """Return how many annotations there are after so many more READs, or all: `[B]`."""
@@ -82,10 +117,6 @@ class SourceReader:
     def read(self, rows: Tensor) -> None:
         """Read on in the rows `[B]` that are true; they must not be exhausted."""
         self.reads = self.reads + rows
-
-    def initial(self, rows: Sequence[int] | Tensor, heard: Tensor) -> Tensor:
-        """Return z_0 of some rows, had these numbers `[B]` of annotations been read: `[rows, H]`."""
-        return self._translator.initial(self.annotations[rows], heard[rows])
 
     def begin(self, rows: Sequence[int]) -> list[int]:
         """Let streams that wait begin in rows whose streams have ended; return the rows that found one."""
@@ -128,8 +159,8 @@ class SourceReader:
 
     def _encode(self, block: int) -> None:
         some = self._sources[block * self._block_size :][: self._block_size]
-        annotations = self._translator.encode(_padded(source.tokens for source in some).to(self.slots.device))
-        self._block, self._encoded = block, (annotations, self._translator.keys(annotations))
+        annotations = self.translator.encode(_padded(source.tokens for source in some).to(self.slots.device))
+        self._block, self._encoded = block, (annotations, self.translator.keys(annotations))
 
 
 def _padded(rows: Iterable[tuple[int, ...]]) -> Tensor:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from seqpo.tasks.read_write.source import Source
 from seqpo.tasks.read_write.translator.pairs import source_words
 from seqpo.tasks.translation.corpora import Pair
 from seqpo.tasks.translation.latency import consecutive_waits
@@ -17,7 +18,7 @@ from seqpo.tasks.translation.parallel import ParallelTask
 from seqpo.tasks.translation.renderer import Renderer
 from seqpo.tasks.translation.traces import Trace
 from seqpo.tasks.translation.units import split
-from seqpo.types import Episode, Source
+from seqpo.types import Episode
 
 _WRITE = 1
 
@@ -32,9 +33,9 @@ class ReadWriteTask(ParallelTask["ReadWriteStart"]):
     def start(self, pair: Pair, number: int) -> ReadWriteStart:
         """Make the start of a sentence."""
         units = tuple(split(pair.source, self.renderer.source_unit))
-        return ReadWriteStart(units, spoken(self.renderer, units), pair, number, self.renderer)
+        return ReadWriteStart(units, encode_source(self.renderer, units), pair, number, self.renderer)
 
-    def told(self, trace: Trace) -> dict[str, float]:
+    def measures(self, trace: Trace) -> dict[str, float]:
         """Name the mean run of READs."""
         return {"wait": consecutive_waits(trace.read_runs)[0]}
 
@@ -46,7 +47,7 @@ class ReadWriteStart:
     Attributes:
         units: of the source.
         source: their tokens, as they are read.
-        pair: what episodes are judged by.
+        pair: what episodes are scored by.
         number: its place in the corpus.
         renderer: of the tokens.
     """
@@ -64,13 +65,13 @@ class ReadWriteStart:
         belongs to that decision's turn. A written character belongs to the turn of its last token.
         """
         wrote = [turn.action == (_WRITE,) for turn in episode.turns]
-        heard = [min(reads + 1, len(self.units)) for reads in accumulate(not write for write in wrote)]
+        words_read = [min(reads + 1, len(self.units)) for reads in accumulate(not write for write in wrote)]
         written = [[turn.observation.token] if write else [] for turn, write in zip(episode.turns, wrote, strict=True)]
-        counts = (after - before for before, after in pairwise((0, *heard)))
+        counts = (after - before for before, after in pairwise((0, *words_read)))
         return _record(self.renderer, self.units, tuple(zip(counts, written, strict=True)))
 
 
-def spoken(renderer: Renderer, units: Sequence[str]) -> Source:
+def encode_source(renderer: Renderer, units: Sequence[str]) -> Source:
     """Encode source units as what is read one by one, and the mark of their end."""
     return Source(source_words(renderer, units), renderer.source_end)
 
@@ -84,14 +85,7 @@ def record(renderer: Renderer, units: Sequence[str], answers: Answers) -> Trace:
         answers: what was read and written. What was written after a READ of nothing, the end mark, belongs to the
             turn before.
     """
-    trace = _record(renderer, units, answers)
-    turns: list[tuple[int, str]] = []
-    for count, piece in trace.turns:
-        if count or not turns:
-            turns.append((count, piece))
-        else:
-            turns[-1] = turns[-1][0], turns[-1][1] + piece
-    return Trace(trace.source, tuple(turns), trace.unit)
+    return _record(renderer, units, answers).merged()
 
 
 def _record(renderer: Renderer, units: Sequence[str], answers: Answers) -> Trace:

@@ -3,12 +3,12 @@
 A source is read chunk by chunk; its end is a turn of its own, in which nothing is read, because a live source tells
 that it is over only after its last word. In the *interleaved* layout each turn appends its chunk to the context; in
 the *cumulative* one (the paper's) each turn starts afresh with all of the source so far and all that was written
-so far. The policy decides by its stop token; `WaitK` decides for it.
+so far. The policy decides by its stop token, or a quota such as `WaitK` decides for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
@@ -54,6 +54,11 @@ def show(
     return Observation(opening + renderer.source(source[known:], source[:known]) + closing, quota=quota)
 
 
+Quota = Callable[[int, int, int], int | None]
+"""How many units a fixed schedule makes the model write in a turn: of (source units that had been read before it, that
+have been read now, length of the source); None leaves it to the model."""
+
+
 @dataclass(frozen=True)
 class SourceDialogue:
     """A source sentence, read chunk by chunk.
@@ -63,12 +68,14 @@ class SourceDialogue:
         source: the source units.
         chunk: units per chunk.
         layout: what a turn shows of the turns before it.
+        quota: a schedule that decides in place of the model; None lets the model decide.
     """
 
     renderer: Renderer
     source: tuple[str, ...]
     chunk: int
     layout: Layout = "interleaved"
+    quota: Quota | None = None
 
     @property
     def reads(self) -> list[int]:
@@ -78,23 +85,19 @@ class SourceDialogue:
 
     def observe(self, answers: Sequence[tuple[int, ...]]) -> Observation | None:
         """Show the next chunk, or that there is none left; None when that has been answered too."""
-        return self.show(answers, quota=None)
-
-    def show(self, answers: Sequence[tuple[int, ...]], quota: int | None) -> Observation | None:
-        """Show the next chunk, with the quota of a fixed schedule."""
         reads = self.reads
         if len(answers) == len(reads):
             return None
         fresh = reads[len(answers)]
-        read = self.source[: len(answers) * self.chunk + fresh]
+        before = min(len(answers) * self.chunk, len(self.source))
+        quota = self.quota and self.quota(before, before + fresh, len(self.source))
+        read = self.source[: before + fresh]
         return show(self.renderer, self.layout, read, fresh, answers, over=fresh == 0, quota=quota)
 
     def trace(self, answers: Sequence[tuple[int, ...]]) -> Trace:
-        """Record who read and wrote what; what was written at the end belongs to the last chunk's turn."""
+        """Record who read and wrote what, a turn for a turn: the last one reads nothing."""
         pieces = self.renderer.pieces([[t for t in answer if t != self.renderer.stop] for answer in answers])
-        *earlier, last, end = pieces
-        reads = self.reads[:-1]
-        return Trace(self.source, tuple(zip(reads, [*earlier, last + end], strict=True)), self.renderer.target_unit)
+        return Trace(self.source, tuple(zip(self.reads, pieces, strict=True)), self.renderer.target_unit)
 
     def demonstrate(self, target: Sequence[str], allowed: Sequence[int]) -> Episode:
         """Make the episode in which `allowed[s − 1]` target units have been written after s source units.
@@ -123,19 +126,16 @@ class SourceDialogue:
 class WaitK:
     """Wait-k (Ma et al. 2019) with any model as the translator: write unit i after k + i − 1 source units.
 
-    Once the source is over, the model writes the rest as it likes. `k = None` waits until the end.
+    Once the source is over, the model writes the rest as it likes.
+
+    Attributes:
+        k: the lag; None waits until the end.
     """
 
-    script: SourceDialogue
     k: int | None
 
-    def observe(self, answers: Sequence[tuple[int, ...]]) -> Observation | None:
-        """Show the next chunk, and how many units must be written after it."""
-        size, length = self.script.chunk, len(self.script.source)
-        before = min(len(answers) * size, length)
-        after = min(before + size, length)
+    def __call__(self, before: int, after: int, length: int) -> int | None:
+        """Return the quota of a turn."""
         if before == length:
-            return self.script.show(answers, quota=None)
-        if self.k is None:
-            return self.script.show(answers, quota=0)
-        return self.script.show(answers, quota=max(0, after - self.k + 1) - max(0, before - self.k + 1))
+            return None
+        return 0 if self.k is None else max(0, after - self.k + 1) - max(0, before - self.k + 1)

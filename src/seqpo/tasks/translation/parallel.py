@@ -1,4 +1,4 @@
-"""What tasks on parallel sentences share: the order of the sentences, and the judgement of what was made of them."""
+"""What tasks on parallel sentences share: the order of the sentences, and the score of what was made of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SentenceStart(Protocol):
 
     @property
     def pair(self) -> Pair:
-        """What episodes are judged by."""
+        """What episodes are scored by."""
         ...
 
     @property
@@ -76,7 +76,7 @@ class ParallelTask(ABC, Generic[S]):
         """Make the start of a sentence, which is the corpus's with this number."""
 
     @abstractmethod
-    def told(self, trace: Trace) -> dict[str, float]:
+    def measures(self, trace: Trace) -> dict[str, float]:
         """Name what else, beside quality and latency, the log tells of an episode."""
 
     def starts(self, count: int, *, step: int) -> list[S]:
@@ -85,7 +85,7 @@ class ParallelTask(ABC, Generic[S]):
         return [self.start(self.pairs[number], number) for number in numbers]
 
     def score(self, starts: Sequence[S], batch: Batch) -> Rewards:
-        """Judge quality and latency of whole episodes, and fuse them into rewards of turns.
+        """Score quality and latency of whole episodes, and fuse them into rewards of turns.
 
         Args:
             starts: the starts of the batch's groups, in order of the groups.
@@ -99,8 +99,8 @@ class ParallelTask(ABC, Generic[S]):
         delays = [self._delay(trace, pair) for trace, pair in zip(traces, pairs, strict=True)]
         quality = batch.behaviour.new_tensor(scores)
         latency = batch.behaviour.new_tensor(delays)
-        told = [self.told(trace) for trace in traces]
-        others = {name: batch.behaviour.new_tensor([one[name] for one in told]) for name in told[0]}
+        measured = [self.measures(trace) for trace in traces]
+        others = {name: batch.behaviour.new_tensor([one[name] for one in measured]) for name in measured[0]}
         values = self.reward(RewardInputs(quality, latency, traces, references, batch.segments))
         return Rewards(values, {"quality": quality, "latency": latency, **others})
 

@@ -94,7 +94,7 @@ def _against(metric: Callable[[str], "Metric"]) -> Callable[[str, str], float]:
 def _imported(spec: str) -> Callable[..., object]:
     try:
         function = catalogs.load(spec, "quality metric")
-    except catalogs.PluginError as error:
+    except catalogs.CatalogError as error:
         raise QualityError(str(error)) from error
     if not callable(function):
         name = spec.partition(":")[2]

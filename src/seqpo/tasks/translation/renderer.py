@@ -22,6 +22,7 @@ SPECIAL_TOKENS = (START, WRITE, STOP, SOURCE_END)
 """The special tokens of a tokenizer trained from scratch."""
 
 _CHAT_SOURCE_END = " [end]"
+_LONG, _CONTEXT = 64, 16  # tokens that are decoded together at most, and how many of them are kept when there are more
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,8 @@ class Renderer:
 
         A character whose bytes are spread over several tokens appears with its last one.
         """
-        pieces: list[str] = []
-        written: list[int] = []
-        shown = ""
-        for answer in answers:
-            if not answer:
-                pieces.append("")
-                continue
-            written.extend(answer)
-            text = self._decode(written).rstrip("\ufffd")
-            pieces.append(text[len(shown) :] if text.startswith(shown) else "")
-            shown += pieces[-1]
-        return pieces
+        detokenizer = Detokenizer(self)
+        return [detokenizer.add(answer) for answer in answers]
 
     def _decode(self, tokens: Sequence[int]) -> str:
         text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -112,6 +103,45 @@ class Renderer:
         return int(_leads(spelt))
 
 
+class Detokenizer:
+    """Turns tokens into text as they are written.
+
+    Tokens are decoded together with some before them, and not with all of them, so that a long text costs no more per
+    token than a short one.
+
+    Args:
+        renderer: of the tokens.
+    """
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._decode = renderer._decode
+        self._tokens: list[int] = []
+        self._shown = ""  # of their text
+
+    def add(self, tokens: Sequence[int]) -> str:
+        """Return the text that tokens add.
+
+        A character whose bytes are spread over several tokens appears with its last one.
+        """
+        if not tokens:
+            return ""
+        self._tokens.extend(tokens)
+        whole = self._decode(self._tokens)
+        text = whole.rstrip("\ufffd")
+        added = text[len(self._shown) :] if text.startswith(self._shown) else ""
+        self._shown += added
+        if len(self._tokens) > _LONG and self._shown == whole:
+            self._forget()
+        return added
+
+    def _forget(self) -> None:
+        """Keep the last tokens only, if they are whole characters, and not just the space that some tokenizers drop."""
+        kept = self._tokens[-_CONTEXT:]
+        text = self._decode(kept)
+        if text.strip() and "\ufffd" not in text:
+            self._tokens, self._shown = kept, text
+
+
 def _leads(token: str) -> bool:
     """Whether a byte-level token begins with the first byte of a character (any but 0x80 … 0xBF)."""
     code = ord(token[0])
@@ -128,7 +158,7 @@ def plain_renderer(tokenizer: PreTrainedTokenizerBase, source_unit: Unit, target
     known = tokenizer.get_vocab()
     missing = [token for token in SPECIAL_TOKENS if token not in known]
     if missing:
-        raise ValueError(f"the tokenizer lacks {', '.join(missing)}: train one with `seqpo sft`, or use a chat model")
+        raise ValueError(f"the tokenizer lacks {', '.join(missing)}: train a model from scratch, or use a chat model")
     start, write, stop, source_end = (known[token] for token in SPECIAL_TOKENS)
     return Renderer(tokenizer, source_unit, target_unit, (start,), (), (write,), (source_end,), stop)
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from seqpo.records import RecordError, decode
+from seqpo.catalogs import Catalog
 from seqpo.segments import Segments, add_by
 from seqpo.tasks.translation.latency import average_proportion
 from seqpo.tasks.translation.prefix_bleu import SMOOTHINGS, Smoothing, brevity_penalty, prefix_bleu
@@ -46,11 +46,16 @@ class RewardInputs:
 class Fusion(Protocol):
     """A way to make one reward of quality and delay."""
 
-    def __call__(self, judged: RewardInputs) -> Tensor:
-        """Return the reward of each turn: `[turns]`; a judgement of a whole episode stands at its last turn."""
+    def __call__(self, inputs: RewardInputs) -> Tensor:
+        """Return the reward of each turn: `[turns]`; a score of a whole episode stands at its last turn."""
         ...
 
 
+FUSIONS: Catalog[Fusion] = Catalog("fusion", "seqpo.tasks.translation.rewards.Fusion")
+"""The published fusions by name; options are the fields of each."""
+
+
+@FUSIONS.published("seqpo", "2505.20622", r"\lambda z(q) - \max(c, z(l))")
 @dataclass(frozen=True)
 class SeqPOReward:
     """r = quality_weight · z(quality) − latency_weight · max(floor, z(latency)), z over the group.
@@ -76,13 +81,14 @@ class SeqPOReward:
         if math.isnan(self.floor):
             raise ValueError("the floor must be a number, or -inf for none")
 
-    def __call__(self, judged: RewardInputs) -> Tensor:
+    def __call__(self, inputs: RewardInputs) -> Tensor:
         """Fuse whole episodes: `[turns]`."""
-        group, groups = judged.segments.group, judged.segments.groups
-        delay = group_z(judged.latency, group, groups).clamp(min=self.floor)
-        return judged.at_end(self.quality_weight * group_z(judged.quality, group, groups) - self.latency_weight * delay)
+        group, groups = inputs.segments.group, inputs.segments.groups
+        delay = group_z(inputs.latency, group, groups).clamp(min=self.floor)
+        return inputs.at_end(self.quality_weight * group_z(inputs.quality, group, groups) - self.latency_weight * delay)
 
 
+@FUSIONS.published("gdpo", "2601.05242", r"w_q z(q) - w_l z(l)")
 @dataclass(frozen=True)
 class GDPOReward:
     """r = quality_weight · z(quality) − latency_weight · z(latency), z over the group with the sample deviation.
@@ -104,14 +110,15 @@ class GDPOReward:
     def __post_init__(self) -> None:
         _check_weights(self.quality_weight, self.latency_weight)
 
-    def __call__(self, judged: RewardInputs) -> Tensor:
+    def __call__(self, inputs: RewardInputs) -> Tensor:
         """Fuse whole episodes: `[turns]`."""
-        group, groups = judged.segments.group, judged.segments.groups
-        quality = group_z(judged.quality, group, groups, sample=True)
-        latency = group_z(judged.latency, group, groups, sample=True)
-        return judged.at_end(self.quality_weight * quality - self.latency_weight * latency)
+        group, groups = inputs.segments.group, inputs.segments.groups
+        quality = group_z(inputs.quality, group, groups, sample=True)
+        latency = group_z(inputs.latency, group, groups, sample=True)
+        return inputs.at_end(self.quality_weight * quality - self.latency_weight * latency)
 
 
+@FUSIONS.published("hpo", "2604.21045", r"w_q z(q) - w_l z(h), \quad h = \min(0, l - l_{max})\,[q \ge q_{min}]")
 @dataclass(frozen=True)
 class HPOReward:
     """r = quality_weight · z(quality) − latency_weight · z(h), z over the group: being fast counts where it is good.
@@ -140,18 +147,23 @@ class HPOReward:
         if math.isnan(self.quality_floor) or not math.isfinite(self.latency_ceiling):
             raise ValueError("the latency ceiling must be finite, and the quality floor a number, or -inf for no gate")
 
-    def __call__(self, judged: RewardInputs) -> Tensor:
+    def __call__(self, inputs: RewardInputs) -> Tensor:
         """Fuse whole episodes: `[turns]`."""
-        group, groups = judged.segments.group, judged.segments.groups
-        saved = (judged.latency - self.latency_ceiling).clamp(max=0.0)
-        saved = saved.where(judged.quality >= self.quality_floor, 0.0)
-        quality, saved = group_z(judged.quality, group, groups), group_z(saved, group, groups)
-        return judged.at_end(self.quality_weight * quality - self.latency_weight * saved)
+        group, groups = inputs.segments.group, inputs.segments.groups
+        saved = (inputs.latency - self.latency_ceiling).clamp(max=0.0)
+        saved = saved.where(inputs.quality >= self.quality_floor, 0.0)
+        quality, saved = group_z(inputs.quality, group, groups), group_z(saved, group, groups)
+        return inputs.at_end(self.quality_weight * quality - self.latency_weight * saved)
 
 
 BrevityPower = Literal[1, 2]
 
 
+@FUSIONS.published(
+    "gu",
+    "1610.00388, Eq. 5-9",
+    r"\Delta\mathrm{BLEU}_t + \alpha [\mathrm{sgn}(c_t - c^*) + 1] + \beta \lfloor d - d^* \rfloor_+",
+)
 @dataclass(frozen=True)
 class GuReward:
     """What each turn adds to BLEU, minus what its silence costs (Gu et al. 2017, 1610.00388, Eq. 5–9).
@@ -194,17 +206,17 @@ class GuReward:
                     f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(map(str, choices))}"
                 )
 
-    def __call__(self, judged: RewardInputs) -> Tensor:
+    def __call__(self, inputs: RewardInputs) -> Tensor:
         """Judge turn by turn: `[turns]`.
 
         Raises:
             ValueError: traces that don't have the turns of the batch.
         """
-        pairs = zip(judged.traces, judged.references, strict=True)
+        pairs = zip(inputs.traces, inputs.references, strict=True)
         rewards = [reward for trace, reference in pairs for reward in self._turns(trace, reference)]
-        if len(rewards) != judged.segments.turns:
-            raise ValueError(f"the traces have {len(rewards)} turns, the batch {judged.segments.turns}")
-        return judged.quality.new_tensor(rewards)
+        if len(rewards) != inputs.segments.turns:
+            raise ValueError(f"the traces have {len(rewards)} turns, the batch {inputs.segments.turns}")
+        return inputs.quality.new_tensor(rewards)
 
     def _turns(self, trace: Trace, reference: str) -> list[float]:
         """The rewards of an episode's turns."""
@@ -233,24 +245,6 @@ class GuReward:
             costs.append(self.alpha * sum((c > self.cw_target) - (c < self.cw_target) + 1 for c in runs))
             run = 0 if units else run + count
         return costs
-
-
-FUSIONS: dict[str, type[Fusion]] = {"seqpo": SeqPOReward, "gdpo": GDPOReward, "hpo": HPOReward, "gu": GuReward}
-"""The published fusions by name; options are the fields of each."""
-
-
-def get(name: str, **options: Any) -> Fusion:
-    """Build a published fusion, with its defaults where no option says otherwise.
-
-    Raises:
-        ValueError: an unknown name or option, or an option of the wrong kind or without meaning.
-    """
-    if name not in FUSIONS:
-        raise ValueError(f"unknown fusion {name!r}: choose one of {', '.join(FUSIONS)}")
-    try:
-        return decode(FUSIONS[name], options, name=f"fusion {name!r}")
-    except RecordError as error:
-        raise ValueError(str(error)) from None
 
 
 def group_z(values: Tensor, group: Tensor, groups: int, *, sample: bool = False) -> Tensor:

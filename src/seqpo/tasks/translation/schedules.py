@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from seqpo.records import refuse_changed
 from seqpo.tasks.translation.corpora import Link
 
 
@@ -20,7 +21,7 @@ def wait_k(source_length: int, target_length: int, k: int) -> list[int]:
     return [*allowed, target_length]
 
 
-def segments(source_length: int, target_length: int, alignment: Sequence[Link], lag: int = 0) -> list[int]:
+def aligned(source_length: int, target_length: int, alignment: Sequence[Link], lag: int = 0) -> list[int]:
     """Write a unit as soon as all source units that it and its predecessors are aligned to have been read.
 
     The monotone segment trick: every prefix of the translation is supported by the prefix of the source.
@@ -55,26 +56,32 @@ class ScheduleMixture:
 
     Attributes:
         wait_k: weight of wait-k schedules.
-        segments: weight of monotone segments; they need word alignments.
+        aligned: weight of aligned schedules, which need word alignments.
         full_sentence: weight of waiting until the end.
         k: smallest and largest k of wait-k.
-        lag: largest extra lag of a segment schedule, in source units; drawn from 0 on.
+        lag: largest extra lag of an aligned schedule, in source units; drawn from 0 on.
+        align: word-align the training sentences with eflomal, where they bring no alignments.
     """
 
     wait_k: float = 0.7
-    segments: float = 0.0
+    aligned: float = 0.0
     full_sentence: float = 0.3
     k: tuple[int, int] = (1, 8)
     lag: int = 2
+    align: bool = False
 
     def __post_init__(self) -> None:
-        weights = (self.wait_k, self.segments, self.full_sentence)
+        weights = (self.wait_k, self.aligned, self.full_sentence)
         if min(weights) < 0 or sum(weights) <= 0:
             raise ValueError("the weights of the schedules must not be negative, and one must be positive")
         if not 1 <= self.k[0] <= self.k[1]:
             raise ValueError(f"k must be a range from 1 or more, smallest first, got {self.k}")
         if self.lag < 0:
             raise ValueError(f"lag must not be negative, got {self.lag}")
+        if not self.aligned:
+            refuse_changed(self, ("lag", "align"), "no schedule is aligned")
+        if not self.wait_k:
+            refuse_changed(self, ("k",), "no schedule is wait-k")
 
     def draw(
         self, rng: random.Random, source_length: int, target_length: int, alignment: Sequence[Link] | None
@@ -82,28 +89,17 @@ class ScheduleMixture:
         """Draw a schedule for a pair.
 
         Raises:
-            ValueError: segments are wanted, and the pair has no alignment.
+            ValueError: an aligned schedule is wanted, and the pair has no alignment.
         """
-        weights = (self.wait_k, self.segments, self.full_sentence)
-        (kind,) = rng.choices(("wait-k", "segments", "full"), weights)
+        weights = (self.wait_k, self.aligned, self.full_sentence)
+        (kind,) = rng.choices(("wait-k", "aligned", "full"), weights)
         if kind == "wait-k":
             return wait_k(source_length, target_length, rng.randint(*self.k))
         if kind == "full":
             return full_sentence(source_length, target_length)
         if alignment is None:
             raise ValueError(
-                "segment schedules need word alignments: give an alignment column, "
-                "let eflomal make one (data.align = true), or set schedule.segments = 0"
+                "aligned schedules need word alignments: give an alignment column, "
+                "let eflomal make one (schedule.align = true), or set schedule.aligned = 0"
             )
-        return segments(source_length, target_length, alignment, rng.randint(0, self.lag))
-
-    def draw_lag(self, rng: random.Random, source_length: int) -> int:
-        """Draw the k of a wait-k schedule; that of waiting until the end is more than the units of the source.
-
-        Raises:
-            ValueError: segments are wanted, which have no constant lag.
-        """
-        if self.segments:
-            raise ValueError("segment schedules need a translation that is given: set schedule.segments = 0")
-        (kind,) = rng.choices(("wait-k", "full"), (self.wait_k, self.full_sentence))
-        return rng.randint(*self.k) if kind == "wait-k" else source_length + 1
+        return aligned(source_length, target_length, alignment, rng.randint(0, self.lag))

@@ -1,4 +1,4 @@
-"""Simultaneous translation as a task: sentences to start from, and a judgement of what was made of them."""
+"""Simultaneous translation as a task: sentences to start from, and a score for what was made of them."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ class TranslationTask(ParallelTask["TranslationStart"]):
         if not self.chunks or min(self.chunks) < 1:
             raise ValueError(f"a chunk holds one source unit or more, got {self.chunks}")
 
-    def script(self, pair: Pair, chunk: int) -> SourceDialogue:
-        """Make the script of a pair's source."""
+    def dialogue(self, pair: Pair, chunk: int) -> SourceDialogue:
+        """Let the source of a pair be read."""
         return SourceDialogue(self.renderer, tuple(split(pair.source, self.renderer.source_unit)), chunk, self.layout)
 
     def start(self, pair: Pair, number: int) -> TranslationStart:
         """Make the start of a sentence."""
-        return TranslationStart(self.script(pair, self.chunks[0]), pair, number)
+        return TranslationStart(self.dialogue(pair, self.chunks[0]), pair, number)
 
-    def told(self, trace: Trace) -> dict[str, float]:
+    def measures(self, trace: Trace) -> dict[str, float]:
         """Name the turns in which more was awaited."""
         return {"waits": _waits(trace)}
 
@@ -63,10 +63,10 @@ class TranslationTask(ParallelTask["TranslationStart"]):
         episodes = []
         for number in sentences_of(step, count, len(self.pairs), self.seed):
             pair = self.pairs[number]
-            script = self.script(pair, rng.choice(self.chunks))
+            dialogue = self.dialogue(pair, rng.choice(self.chunks))
             target = split(pair.target, self.renderer.target_unit)
-            allowed = self.schedule.draw(rng, len(script.source), len(target), pair.alignment)
-            episodes.append(script.demonstrate(target, allowed))
+            allowed = self.schedule.draw(rng, len(dialogue.source), len(target), pair.alignment)
+            episodes.append(dialogue.demonstrate(target, allowed))
         return episodes
 
     def states(self, starts: Sequence[TranslationStart], batch: Batch) -> Tensor:
@@ -96,25 +96,22 @@ class TranslationStart:
     """A sentence that episodes start from.
 
     Attributes:
-        script: shows its source.
-        pair: what episodes are judged by.
+        dialogue: shows its source.
+        pair: what episodes are scored by.
         number: its place in the corpus.
     """
 
-    script: SourceDialogue
+    dialogue: SourceDialogue
     pair: Pair
     number: int
 
     def observe(self, answers: Sequence[tuple[int, ...]]) -> Observation | None:
-        """Show the script's next chunk."""
-        return self.script.observe(answers)
+        """Show the next chunk."""
+        return self.dialogue.observe(answers)
 
     def trace(self, episode: Episode) -> Trace:
-        """Record an episode, a turn for a turn: unlike in the script's own record, its last turn reads nothing."""
-        renderer = self.script.renderer
-        answers = [[token for token in turn.action if token != renderer.stop] for turn in episode.turns]
-        turns = zip(self.script.reads, renderer.pieces(answers), strict=True)
-        return Trace(self.script.source, tuple(turns), renderer.target_unit)
+        """Record an episode, a turn for a turn."""
+        return self.dialogue.trace([turn.action for turn in episode.turns])
 
 
 def _waits(trace: Trace) -> int:

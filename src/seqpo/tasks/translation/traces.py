@@ -1,6 +1,5 @@
 """The record of one simultaneous translation: what was read and what was written, turn by turn."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -58,6 +57,19 @@ class Trace:
             delays.append(read[turn])
         return tuple(delays)
 
+    def merged(self) -> "Trace":
+        """Give what was written after a turn that read nothing to the turn before: the trace as a listener knows it.
+
+        Where tasks record one turn for each choice, the end of the source, or a single decision, is a turn of its own.
+        """
+        turns: list[Turn] = []
+        for count, piece in self.turns:
+            if count or not turns:
+                turns.append((count, piece))
+            else:
+                turns[-1] = turns[-1][0], turns[-1][1] + piece
+        return Trace(self.source, tuple(turns), self.unit)
+
     @property
     def waits(self) -> int:
         """The number of turns in which nothing was written."""
@@ -68,32 +80,6 @@ class Trace:
         """Source units read at a stretch between written units; reads after the last one count too."""
         read = sum(count for count, _ in self.turns)
         return tuple(after - before for before, after in pairwise((0, *self.delays, read)) if after > before)
-
-    def to_json(self) -> dict[str, object]:
-        """Give the trace as plain lists and strings, for `json.dumps`."""
-        return {"source": list(self.source), "turns": [list(turn) for turn in self.turns], "unit": self.unit}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, object]) -> "Trace":
-        """Read what `to_json` wrote.
-
-        Raises:
-            ValueError: naming the key that is missing or of the wrong kind.
-        """
-        match data:
-            case {"source": [*source], "turns": [*turns], "unit": "word" | "char" as unit}:
-                return cls(tuple(map(str, source)), tuple(_turn(turn) for turn in turns), unit)
-        missing = sorted({"source", "turns", "unit"} - set(data))
-        if missing:
-            raise ValueError(f"a trace needs the keys source, turns and unit; missing: {', '.join(missing)}")
-        raise ValueError("in a trace, source and turns are lists and unit is 'word' or 'char'")
-
-
-def _turn(data: object) -> Turn:
-    match data:
-        case [int(count), str(piece)]:
-            return count, piece
-    raise ValueError(f"a turn of a trace is [units read, text written], not {data!r}")
 
 
 def format_trace(trace: Trace) -> str:

@@ -12,6 +12,14 @@ _RUN = re.compile(rf"{_LETTER}+(?:[.,'’%-]{_LETTER}+)*%?")
 _CHAR_UNIT = re.compile(rf"{_RUN.pattern}|\S")
 
 
+_UNSPACED = ("zh", "ja", "th")
+
+
+def unit_of(language: str) -> Unit:
+    """Return what a language is counted in: characters where words are not set apart."""
+    return "char" if language.split("-", maxsplit=1)[0].lower() in _UNSPACED else "word"
+
+
 def split(text: str, unit: Unit) -> list[str]:
     """Cut text into units, in order.
 

@@ -1,25 +1,17 @@
 """Segmenters, which cut a sentence into segments that are translated on their own (Oda et al. 2014).
 
-The places where training sentences should be cut, from which they learn, are found in `segmentation`.
+The places where training sentences should be cut, from which they learn, are found in `boundaries`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Literal, Protocol
-
-from seqpo.records import RecordError, decode
+from typing import Protocol
 
 _LONGEST_NGRAM = 3
 _HANTA_MODELS = {"de": "morphmodel_ger.pgz", "en": "morphmodel_en.pgz", "nl": "morphmodel_dutch.pgz"}
-
-
-class SegmenterError(ValueError):
-    """A file that holds no usable segmenter; the message names it and a remedy."""
 
 
 class Segmenter(Protocol):
@@ -130,36 +122,6 @@ def train_classifier(
     return LinearSegmenter(draft.weights, _threshold(scores, sum(labels)), draft.tagged)
 
 
-def save_segmenter(segmenter: LinearSegmenter | PosSegmenter, path: str | Path) -> None:
-    """Write a segmenter as JSON."""
-    match segmenter:
-        case LinearSegmenter(weights, threshold, tagged):
-            saved: _LinearFile | _PosFile = _LinearFile("linear", tagged, threshold, dict(weights))
-        case PosSegmenter(pairs):
-            saved = _PosFile("pos", tuple(sorted(pairs)))
-    Path(path).write_text(json.dumps(asdict(saved), ensure_ascii=False, indent=0), encoding="utf-8")
-
-
-def load_segmenter(path: str | Path) -> LinearSegmenter | PosSegmenter:
-    """Read a segmenter that `save_segmenter` wrote.
-
-    Raises:
-        SegmenterError: no such file, or one that holds something else.
-    """
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        if isinstance(data, dict) and data.get("kind") == "pos":
-            return PosSegmenter(frozenset(decode(_PosFile, data, name="it").pairs))
-        saved = decode(_LinearFile, data, name="it")
-        return LinearSegmenter(saved.weights, saved.threshold, saved.tagged)
-    except FileNotFoundError:
-        raise SegmenterError(f"{path}: no such file; give one that save_segmenter wrote") from None
-    except RecordError as error:
-        raise SegmenterError(f"{path}: not a segmenter: {error}; give a file that save_segmenter wrote") from None
-    except (ValueError, OSError) as error:
-        raise SegmenterError(f"{path}: unreadable ({error}); write it again with save_segmenter") from error
-
-
 def tag(sentences: Sequence[Sequence[str]], language: str) -> list[tuple[str, ...]]:
     """Tag the words of sentences with their parts of speech, by HanTa.
 
@@ -195,20 +157,6 @@ def checked_tags(words: Sequence[str], tags: Sequence[str] | None, name: str = "
     if len(tags) != len(words):
         raise ValueError(f"{name} has {len(words)} words, but {len(tags)} tags: give one a word")
     return tags
-
-
-@dataclass(frozen=True)
-class _LinearFile:
-    kind: Literal["linear"]
-    tagged: bool
-    threshold: float
-    weights: dict[str, float]
-
-
-@dataclass(frozen=True)
-class _PosFile:
-    kind: Literal["pos"]
-    pairs: tuple[tuple[str, str], ...]
 
 
 def _features(words: Sequence[str], tags: Sequence[str] | None, position: int) -> Iterator[str]:

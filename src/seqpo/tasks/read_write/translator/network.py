@@ -121,8 +121,8 @@ class RecurrentTranslator(nn.Module):
         Returns:
             `[B, H]` z_0.
         """
-        heard = annotations.masked_fill(~_read_mask(annotations, read)[..., None], 0.0)
-        return torch.tanh(self.bridge(heard.sum(dim=1) / read[:, None])).to(annotations.dtype)
+        source_states = annotations.masked_fill(~_read_mask(annotations, read)[..., None], 0.0)
+        return torch.tanh(self.bridge(source_states.sum(dim=1) / read[:, None])).to(annotations.dtype)
 
     def propose(
         self, state: Tensor, previous: Tensor, annotations: Tensor, read: Tensor, keys: Tensor | None = None

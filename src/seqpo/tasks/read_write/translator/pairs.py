@@ -53,8 +53,8 @@ class PairTask:
         if rng.random() < self.prefixes and len(source) > 1:
             read = rng.randrange(1, len(source))
             written = max(1, round(read / len(source) * len(target)))
-            heard = tuple(chain.from_iterable(source_words(self.renderer, source[:read])))
-            return _episode(heard, self.renderer.target(target[:written]))
+            tokens = tuple(chain.from_iterable(source_words(self.renderer, source[:read])))
+            return _episode(tokens, self.renderer.target(target[:written]))
         return _episode(whole_source(self.renderer, pair.source), (*self.renderer.target(target), self.renderer.stop))
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from seqpo.tasks.read_write.files import save_translator
+from seqpo.tasks.read_write.files import load_translator, save_translator
 from seqpo.tasks.read_write.translator.network import RecurrentTranslator
 from seqpo.types import Batch, Episode
 
@@ -54,6 +54,14 @@ class TranslatorPolicy:
         """Write a folder that `load_translator` can read, and the tokenizer."""
         save_translator(self.translator, folder, weights)
         self.tokenizer.save_pretrained(folder)
+
+    def load(self, folder: Path) -> Mapping[str, Tensor]:
+        """Read the translator that `save` wrote.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return load_translator(folder).state_dict()
 
 
 @torch.no_grad()

@@ -1,5 +1,0 @@
-"""One command, `seqpo`."""
-
-from seqpo.cli.main import main
-
-__all__ = ["main"]
