@@ -27,7 +27,7 @@ def train(recipe: Recipe, *, only: str | None = None, resume: bool = False) -> l
         resume: go on with a stage that was interrupted, from its newest checkpoint.
 
     Returns:
-        The folders of the stages.
+        The folders of the stages; none on processes that don't lead.
 
     Raises:
         RecipeError: no such stage, or a folder of another run.
@@ -41,7 +41,7 @@ def train(recipe: Recipe, *, only: str | None = None, resume: bool = False) -> l
             else:
                 run_stage(recipe, name, world, resume=resume)
             folders.append(recipe.folder(name))
-    return folders
+        return folders if world.leads else []
 
 
 def plan(recipe: Recipe, *, only: str | None = None, resume: bool = False) -> list[str]:
