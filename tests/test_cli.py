@@ -100,14 +100,14 @@ def test_the_whole_way_on_files(tmp_path: Path):
     seqpo("evaluate", tmp_path / "run", "--evaluation.wait-k", 2)
     report = Report.load(tmp_path / "run")
     assert report.data["name"] == "test.tsv"
-    assert report.data["sentences"] == 3
+    assert report.data["examples"] == 3
     assert len(str(report.data["sha256"])) == 64
     assert [system.settings["layout"] for system in report.systems] == ["cumulative"] * 4
     other = write_tsv(tmp_path / "other.tsv", first=20, count=2)
     columns = ("--source", "de", "--target", "en", "--evaluation.wait-k", 2)
     seqpo("evaluate", tmp_path / "run", "--data", other, *columns, "--out", tmp_path / "elsewhere")
     elsewhere = Report.load(tmp_path / "elsewhere")
-    assert (elsewhere.data["name"], elsewhere.data["sentences"]) == ("other.tsv", 2)
+    assert (elsewhere.data["name"], elsewhere.data["examples"]) == ("other.tsv", 2)
     assert Report.load(tmp_path / "run").data["name"] == "test.tsv"
 
 

@@ -48,7 +48,7 @@ def evaluate(recipe: Recipe, *, out: Path, command: str, data: TestSet | None = 
         systems=tuple(results[one.name] for one in listed),
         columns=tuple(metric.column for metric in metrics),
         comparisons=tuple(_compare(listed, outcomes, test_set, metrics, run.evaluation.resamples)),
-        data={"name": test_set.name, "sha256": test_set.sha256, "sentences": len(test_set.examples)},
+        data={"name": test_set.name, "sha256": test_set.sha256, "examples": len(test_set.examples)},
         command=command,
         examples=tuple(_examples(recipe, listed, outcomes)),
     )

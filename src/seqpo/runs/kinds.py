@@ -99,13 +99,19 @@ class TaskKind(Protocol[C]):
     """
 
     @property
-    def config(self) -> type[C]: ...  # noqa: D102
+    def config(self) -> type[C]:
+        """What its recipes hold."""
+        ...
 
     @property
-    def stages(self) -> Mapping[str, Stage[C]]: ...  # noqa: D102
+    def stages(self) -> Mapping[str, Stage[C]]:
+        """Its stages, in order."""
+        ...
 
     @property
-    def metrics(self) -> Sequence[Metric]: ...  # noqa: D102
+    def metrics(self) -> Sequence[Metric]:
+        """What its reports hold."""
+        ...
 
     def test_set(self, run: C) -> TestSet:
         """Return what systems are measured on."""
@@ -147,7 +153,9 @@ class Draws(Protocol):
     """
 
     @property
-    def figures(self) -> Mapping[str, Callable[[Sequence[System], Any, Path], None]]: ...  # noqa: D102
+    def figures(self) -> Mapping[str, Callable[[Sequence[System], Any, Path], None]]:
+        """Its figures, by name."""
+        ...
 
 
 def find_kind(name: str) -> TaskKind[Any]:

@@ -52,7 +52,7 @@ def test_the_report_has_every_system_and_its_signature(run: Recipe, tmp_path: Pa
     report = Report.load(tmp_path)
     found = {system.name: system for system in report.systems}
     assert list(found) == ["sft", "seqpo", "wait-1", "wait-3", "offline"]
-    assert {system.n for system in report.systems} == {4} == {report.data["sentences"]}
+    assert {system.n for system in report.systems} == {4} == {report.data["examples"]}
     assert {comparison.names for comparison in report.comparisons} == {("seqpo", "sft")}
     assert {comparison.metric for comparison in report.comparisons} == {"bleu", "chrf", "al"}
     offline = found["offline"]

@@ -92,7 +92,7 @@ class ReadWrite:
 
     def test_set(self, run: ReadWriteRun) -> TestSet:
         """Return the test sentences."""
-        return translation.test_sentences(run.data)
+        return translation.held_out(run.data)
 
     def systems(self, run: ReadWriteRun) -> list[System]:
         """List agents and the baselines over the same translator."""

@@ -76,13 +76,10 @@ def _embedded(data: DataConfig, split: str, count: int, seed: int) -> Corpus:
     return Corpus(pairs, f"grammar:{direction}:{split}:{count}:{seed}", sha256="")
 
 
-def test_sentences(data: DataConfig) -> TestSentences:
-    """Read the test sentences."""
+def held_out(data: DataConfig) -> TestSentences:
+    """Read the sentences that systems are measured on."""
     found = corpus(data, "test")
     return TestSentences(found.pairs, found.name, found.sha256, language=data.target_language)
-
-
-test_sentences.__test__ = False  # type: ignore[attr-defined]
 
 
 def units(data: DataConfig) -> tuple[Unit, Unit]:

@@ -81,7 +81,7 @@ class Translation:
 
     def test_set(self, run: TranslationRun) -> TestSet:
         """Return the test sentences."""
-        return build.test_sentences(run.data)
+        return build.held_out(run.data)
 
     def systems(self, run: TranslationRun) -> list[System]:
         """List policies, wait-k and offline."""
